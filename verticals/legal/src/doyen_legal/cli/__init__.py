@@ -1,0 +1,1 @@
+"""``doyen legal …``: one module a command, imported when it is called."""
