@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Final
 
 from doyen_legal.normalise.numbers import DIGITS, WORDS, decimal, parse_digits, parse_words
+from doyen_legal.normalise.scan import scan
 from doyen_legal.normalise.types import Mention
 from doyen_schemas import Value
 
@@ -56,6 +57,10 @@ _MONEY: Final = re.compile(
     re.I,
 )
 _PER = re.compile(_UNIT, re.I)
+_TRIGGER: Final = re.compile(
+    rf"[$€£¥￥₹₪₩]|\b(?:{_CODE}|RMB|NIS|Rs\.|dollars?|pounds?|euros?|yen|yuan|renminbi|francs?|rupees?|shekels?|cents?)",
+    re.I,
+)
 _CHINESE = re.compile(r"\b(?:RMB|CNY|renminbi|people['’]s\s+republic\s+of\s+china)\b", re.I)
 # What "per X" is no unit price for: a rate in time is a plain amount with its period elsewhere.
 _NO_UNIT: Final = frozenset({"the", "this", "such", "each", "annum", "cent"})
@@ -69,7 +74,7 @@ def find_amounts(text: str) -> list[Mention]:
     """
     found: list[Mention] = []
     yen = "CNY" if _CHINESE.search(text) else "JPY"
-    for match in _MONEY.finditer(text):
+    for match in scan(_MONEY, text, _TRIGGER, 160, 90):
         read = _read(match, yen)
         if read is None:
             continue
@@ -109,7 +114,9 @@ def _read(match: re.Match[str], yen: str) -> tuple[Fraction, str] | None:
         amount *= _MAGNITUDES[magnitude.lower()]
     if match["symbol"] is None:
         return _named(amount, match["plain_name"])
-    code = next((c for s, c in _SYMBOLS.items() if s.lower() == match["symbol"].lower()), match["symbol"].upper())
+    code = next(
+        (c for s, c in _SYMBOLS.items() if s.lower() == match["symbol"].lower()), match["symbol"].upper()
+    )
     if match["symbol"] in ("¥", "￥"):
         code = yen
     if match["trailing"]:

@@ -74,7 +74,12 @@ def _compare(
         else:
             differences.append({"id": row.get("id", ""), "gold": gold, "read": value})
     n = agree + len(differences)
-    return {"n": n, "agree": agree, "agreement": round(agree / n, 4) if n else None, "differences": differences}
+    return {
+        "n": n,
+        "agree": agree,
+        "agreement": round(agree / n, 4) if n else None,
+        "differences": differences,
+    }
 
 
 def _same(field: str, gold: str, value: str | None) -> bool:
@@ -88,7 +93,9 @@ def _same(field: str, gold: str, value: str | None) -> bool:
     if field in ("Renewal Term", "Notice Period To Terminate Renewal"):
         # "12 months" is "1 year".
         return any(
-            abs(approximate_days(g) - approximate_days(v)) < 0.5 for g in gold.split(";") for v in value.split(";")
+            abs(approximate_days(g) - approximate_days(v)) < 0.5
+            for g in gold.split(";")
+            for v in value.split(";")
         )
     return gold == value
 

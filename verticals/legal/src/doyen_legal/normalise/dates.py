@@ -7,13 +7,15 @@ from datetime import date
 from typing import Final
 
 from doyen_legal.normalise.numbers import ORDINALS
+from doyen_legal.normalise.scan import windows
 from doyen_legal.normalise.types import Mention
 from doyen_schemas import Value
 
 _MONTHS: Final[dict[str, int]] = {
     name: number
     for number, name in enumerate(
-        "january february march april may june july august september october november december".split(), start=1
+        "january february march april may june july august september october november december".split(),
+        start=1,
     )
 }
 _SHORT: Final[dict[str, int]] = {name[:3]: number for name, number in _MONTHS.items()}
@@ -23,7 +25,7 @@ _MONTH = (
 )
 _YEAR = r"(?P<year>(?:19|20)\d\d)(?!\d)"
 _BLANK = r"(?:_{2,}|\[[\s_•●*.x]*\]|\*{2,}|\.{4,})"
-_DAY = r"(?P<day>\d{1,2})(?!\d)(?:\s?(?:st|nd|rd|t\s?h)\b)?"
+_DAY = r"(?P<day>\d{1,2})(?!\d)(?:\s?(?:s\s?t|n\s?d|r\s?d|t\s?h)\b)?"
 _ORDINAL = "|".join(
     re.escape(word).replace("\\-", r"[\s\-‐-–]") for word in sorted(ORDINALS, key=len, reverse=True)
 )
@@ -44,6 +46,8 @@ _FORMS: Final = (
     rf"\b(?:calendar|fiscal|contract)\s+year\s+{_YEAR}",
 )
 _PATTERNS: Final = tuple(re.compile(form, re.I) for form in _FORMS)
+_TRIGGER: Final = re.compile(r"(?:19|20)\d\d|\d[/\-]\d{1,2}[/\-]\d\d")
+_AFTER_REFERENCE = re.compile(r"(?:section|sec\.|clause|article|paragraph|para\.|§|version|v\.)\s*$", re.I)
 # The two-digit years of POSIX strptime: 69-99 are of the twentieth century.
 _PIVOT = 69
 
@@ -57,14 +61,16 @@ def find_dates(text: str, *, month_first: bool = True) -> list[Mention]:
     """
     found: list[Mention] = []
     taken: list[tuple[int, int]] = []
-    for pattern in _PATTERNS:
-        for match in pattern.finditer(text):
-            if any(start < match.end() and match.start() < end for start, end in taken):
-                continue
-            value = _value(match, month_first)
-            if value is not None:
-                found.append(Mention(match.start(), match.end(), value))
-                taken.append(match.span())
+    for start, end in windows(text, _TRIGGER, 80, 8):
+        taken.clear()
+        for pattern in _PATTERNS:
+            for match in pattern.finditer(text, start, end):
+                if any(first < match.end() and match.start() < last for first, last in taken):
+                    continue
+                value = _value(match, month_first)
+                if value is not None:
+                    found.append(Mention(match.start(), match.end(), value))
+                    taken.append(match.span())
     return sorted(found, key=lambda mention: mention.start)
 
 
@@ -72,7 +78,7 @@ def _value(match: re.Match[str], month_first: bool) -> Value | None:
     groups = match.groupdict()
     year = int(groups["year"])
     if groups.get("first"):
-        return _numeric(groups, year, month_first)
+        return _numeric(match, year, month_first)
     if groups.get("iso_month"):
         return _checked(year, int(groups["iso_month"]), int(groups["day"]))
     month_text = groups.get("month")
@@ -89,15 +95,16 @@ def _value(match: re.Match[str], month_first: bool) -> Value | None:
     return Value(kind="date", text=f"{year:04d}-{month:02d}")
 
 
-def _numeric(groups: dict[str, str], year: int, month_first: bool) -> Value | None:
+def _numeric(match: re.Match[str], year: int, month_first: bool) -> Value | None:
+    groups = match.groupdict()
     first, second, separator = int(groups["first"]), int(groups["second"]), groups["sep"]
     if len(groups["year"]) == 2:
         if separator == ".":
             return None  # a section number
         year += 1900 if year >= _PIVOT else 2000
     if separator == ".":
-        if len(groups["first"]) + len(groups["second"]) < 3:
-            return None  # "4.2.2014" is a section as often as a date
+        if _AFTER_REFERENCE.search(match.string, max(0, match.start() - 12), match.start()):
+            return None
         month_first = False
     month, day = (first, second) if month_first else (second, first)
     order = "M/D" if month_first else "D/M"

@@ -9,7 +9,8 @@ from typing import Final
 
 from dateutil.relativedelta import relativedelta
 
-from doyen_legal.normalise.numbers import DIGITS, WORDS, Number, decimal, parse_number
+from doyen_legal.normalise.numbers import DIGITS, ORDINALS, WORDS, Number, decimal, parse_number
+from doyen_legal.normalise.scan import scan
 from doyen_legal.normalise.types import Mention
 from doyen_schemas import Value
 
@@ -40,7 +41,9 @@ _COUNTED = re.compile(
     rf"(?<![\w$.,/%])(?P<count>{_NUMBER}){_GAP}(?:terms?|periods?|extensions?)\s+of\s+$|(?<![\w$.,/%])(?P<times>{_NUMBER})\s+$",
     re.I,
 )
-_PERIODS = re.compile(r"\s*(?:(?:renewal|extension|additional)\s+)?(?:periods?|terms?|extensions?|renewals?)\b", re.I)
+_PERIODS = re.compile(
+    r"\s*(?:(?:renewal|extension|additional)\s+)?(?:periods?|terms?|extensions?|renewals?)\b", re.I
+)
 # Periods without a number.
 _BARE: Final = (
     (re.compile(r"\byear[\s\-‐-–]+(?:to|by)[\s\-‐-–]+year\b|\bannual\s+(?:renewal\s+)?(?:periods?|terms?|renewals?)\b|\b(?:renew(?:s|ed)?|extend(?:s|ed)?)\s+(?:automatically\s+)?annually\b", re.I), "P1Y", "successive"),
@@ -50,6 +53,13 @@ _BARE: Final = (
     (re.compile(r"\b(?:(?:an|one|a)\s+(?:additional|further|full)|each\s+additional|period\s+of\s+(?:a|an))\s+year\b|\bone[\s\-]*year\b", re.I), "P1Y", None),
     (re.compile(r"\b(?:(?:an|one|a)\s+(?:additional|further|full)|period\s+of\s+(?:a|an))\s+month\b", re.I), "P1M", None),
 )  # fmt: skip
+_TRIGGER: Final = re.compile(r"minute|hour|day|week|fortnight|month|quarter|year|decade", re.I)
+_BARE_TRIGGER: Final = re.compile(r"year|annual|month", re.I)
+_ANNIVERSARY: Final = re.compile(
+    rf"(?<![\w-])(?:(?P<ordinal>{'|'.join(sorted(ORDINALS, key=len, reverse=True))})(?:\s?\(\d{{1,2}}\s?(?:st|nd|rd|t\s?h)?\))?"
+    rf"|(?P<day>\d{{1,2}})\s?(?:st|nd|rd|t\s?h))[\s\-]+(?:\(?annual\)?\s+)?(?:year\s+)?anniversary\b",
+    re.I,
+)
 _JOIN = re.compile(r"\s*,?\s*and\s+|\s*,\s*", re.I)
 _ISO = re.compile(
     r"P(?:(\d+(?:\.\d+)?)Y)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)W)?(?:(\d+(?:\.\d+)?)D)?"
@@ -62,11 +72,14 @@ def find_durations(text: str) -> list[Mention]:
 
     ``unit`` is ``"business days"`` for days that skip week-ends and holidays, ``"2 periods"`` for a period
     that is granted twice ("two (2) successive twelve-month periods" is ``P12M``), ``"successive"`` for one
-    that repeats without a number, else None. Quarters become months, two and a half years ``P30M``.
+    that repeats without a number, else None. Quarters become months, two and a half years ``P30M``, "the third
+    anniversary" ``P3Y``.
     """
     found: list[Mention] = []
-    previous: tuple[int, str] | None = None  # end and designator of the mention before, while it can be joined
-    for match in _NUMBERED.finditer(text):
+    previous: tuple[int, str] | None = (
+        None  # end and designator of the mention before, while it can be joined
+    )
+    for match in scan(_NUMBERED, text, _TRIGGER, 110, 8):
         number = parse_number(match["number"])
         if number is None:
             continue
@@ -81,13 +94,19 @@ def find_durations(text: str) -> list[Mention]:
             continue
         start, repeat = _repetition(text, match, found[-1].end if found else 0)
         found.append(
-            Mention(start, match.end(), Value(kind="duration", text=_iso(amount, designator), unit=unit or repeat))
+            Mention(
+                start, match.end(), Value(kind="duration", text=_iso(amount, designator), unit=unit or repeat)
+            )
         )
         previous = (match.end(), designator)
     for pattern, iso, repeat in _BARE:
-        for match in pattern.finditer(text):
+        for match in scan(pattern, text, _BARE_TRIGGER, 40, 40):
             if not any(other.start < match.end() and match.start() < other.end for other in found):
                 found.append(Mention(*match.span(), Value(kind="duration", text=iso, unit=repeat)))
+    for match in _ANNIVERSARY.finditer(text):
+        years = ORDINALS[match["ordinal"].lower()] if match["ordinal"] else int(match["day"])
+        if not any(other.start < match.end() and match.start() < other.end for other in found):
+            found.append(Mention(*match.span(), Value(kind="duration", text=f"P{years}Y")))
     return sorted(found, key=lambda mention: mention.start)
 
 
@@ -96,7 +115,9 @@ def parse_duration(iso: str) -> relativedelta:
     match = _ISO.fullmatch(iso)
     if match is None or not any(match.groups()):
         raise ValueError(f"not an ISO 8601 duration: {iso!r}")
-    years, months, weeks, days, hours, minutes = (Fraction(part) if part else Fraction(0) for part in match.groups())
+    years, months, weeks, days, hours, minutes = (
+        Fraction(part) if part else Fraction(0) for part in match.groups()
+    )
     months += 12 * years
     days += 7 * weeks + 30 * (months - int(months))
     hours += 24 * (days - int(days))
@@ -159,7 +180,11 @@ def _repetition(text: str, match: re.Match[str], floor: int) -> tuple[int, str |
         # "two five-year terms" counts; "Section 4 thirty days" does not.
         if count is not None and (found["count"] or _PERIODS.match(text, match.end())):
             return window + found.start(), _periods(count)
-    if re.search(r"(?:success|consecut)ive\s*$", match["number"] and text[match.end("number") : match.start("unit")], re.I):
+    if re.search(
+        r"(?:success|consecut)ive\s*$",
+        match["number"] and text[match.end("number") : match.start("unit")],
+        re.I,
+    ):
         return match.start(), "successive" if _PERIODS.match(text, match.end()) else None
     return match.start(), None
 

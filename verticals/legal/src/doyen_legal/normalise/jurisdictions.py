@@ -19,7 +19,9 @@ _PROVINCES: Final = (
     "Alberta|British Columbia|Manitoba|New Brunswick|Newfoundland and Labrador|Nova Scotia|Ontario"
     "|Prince Edward Island|Quebec|Saskatchewan|Yukon"
 ).split("|")
-_AUSTRALIAN: Final = "New South Wales|Victoria|Queensland|Western Australia|South Australia|Tasmania".split("|")
+_AUSTRALIAN: Final = "New South Wales|Victoria|Queensland|Western Australia|South Australia|Tasmania".split(
+    "|"
+)
 _COUNTRIES: Final = (
     "Afghanistan|Albania|Algeria|Andorra|Angola|Antigua and Barbuda|Argentina|Armenia|Aruba|Australia|Austria"
     "|Azerbaijan|Bahamas|Bahrain|Bangladesh|Barbados|Belarus|Belgium|Belize|Benin|Bermuda|Bhutan|Bolivia"
@@ -65,14 +67,28 @@ _ALIASES: Final[dict[str, tuple[str, ...]]] = {
 }  # fmt: skip
 # Adjectives name a law only directly before "law".
 _ADJECTIVES: Final = frozenset(
-    {"English", "Dutch", "German", "French", "Israeli", "Japanese", "Swiss", "Italian", "Swedish", "Spanish", "Californian"}
+    {
+        "English",
+        "Dutch",
+        "German",
+        "French",
+        "Israeli",
+        "Japanese",
+        "Swiss",
+        "Italian",
+        "Swedish",
+        "Spanish",
+        "Californian",
+    }
 )
 
 
 def _names() -> dict[str, str]:
     """Pattern of a spelling -> canonical name."""
     table = {name: name for name in [*_STATES, *_COUNTRIES]}
-    table |= {name: f"{name}, Canada" for name in _PROVINCES} | {name: f"{name}, Australia" for name in _AUSTRALIAN}
+    table |= {name: f"{name}, Canada" for name in _PROVINCES} | {
+        name: f"{name}, Australia" for name in _AUSTRALIAN
+    }
     table = {re.escape(name).replace(r"\ ", r"\s+"): canonical for name, canonical in table.items()}
     for canonical, spellings in _ALIASES.items():
         table |= {spelling.replace(" ", r"\s+"): canonical for spelling in spellings}
@@ -106,7 +122,9 @@ _GOVERN = re.compile(
     re.I,
 )
 # What may stand between two laws that a clause names together.
-_LINK = re.compile(r"\s*(?:,|;|and|&|or|and\s+of|and/or|and\s+the|and\s+the\s+laws?\s+of|,\s*and)\s*(?:the\s+)?$", re.I)
+_LINK = re.compile(
+    r"\s*(?:,|;|and|&|or|and\s+of|and/or|and\s+the|and\s+the\s+laws?\s+of|,\s*and)\s*(?:the\s+)?$", re.I
+)
 _NOT_THE_LAW = re.compile(
     r"(?:conflicts?[\s\w,'’]{0,30}|choice[\s-]+of[\s-]+law[\s\w]{0,30}|federal\s+|securities\s+|bankruptcy\s+|trade\s*mark\s+|copyright\s+|patent\s+|courts?\s+of\s+the\s+|organized\s+under\s+the\s+|existing\s+under\s+(?:and\s+by\s+virtue\s+of\s+)?the\s+|incorporated\s+under\s+the\s+|under\s+the\s+corporate\s+)$",
     re.I,
@@ -125,7 +143,10 @@ def find_jurisdictions(text: str) -> list[Mention]:
         if name in _ADJECTIVES and not re.match(r"\s+laws?\b", text[match.end() : match.end() + 12], re.I):
             continue
         # "Jersey City", "Washington Street", "Georgia-Pacific" name something else.
-        if re.match(r"(?:\s+(?:Street|St\.|Avenue|Ave|Road|Boulevard|City|County|University)\b|[-&]\s?[A-Z])", text[match.end() : match.end() + 14]):
+        if re.match(
+            r"(?:\s+(?:Street|St\.|Avenue|Ave|Road|Boulevard|City|County|University)\b|[-&]\s?[A-Z])",
+            text[match.end() : match.end() + 14],
+        ):
             continue
         canonical = _canonical(name)
         suffix = (match["suffix"] or "").lower()
@@ -149,10 +170,18 @@ def find_governing_laws(text: str) -> list[Mention]:
         for match in _LAW.finditer(before):
             law = match
         direct = law is not None and re.fullmatch(
-            r"(?:(?:the|The|THE|[Tt]he\s+(?:[Cc]ourts|[Jj]urisdiction)\s+of\s+the|a|any|said)\s+)?", before[law.end() :]
+            r"(?:(?:the|The|THE|[Tt]he\s+(?:[Cc]ourts|[Jj]urisdiction)\s+of\s+the|a|any|said)\s+)?",
+            before[law.end() :],
         )
-        adjective = re.match(r"\s+(?:state\s+|substantive\s+)?laws?\b", text[mention.end : mention.end + 20], re.I)
-        linked = bool(found) and index > 0 and found[-1] is mentions[index - 1] and _LINK.match(text[found[-1].end : mention.start])
+        adjective = re.match(
+            r"\s+(?:state\s+|substantive\s+)?laws?\b", text[mention.end : mention.end + 20], re.I
+        )
+        linked = (
+            bool(found)
+            and index > 0
+            and found[-1] is mentions[index - 1]
+            and _LINK.match(text[found[-1].end : mention.start])
+        )
         if not (direct or adjective or linked):
             continue
         context_start = max(0, mention.start - 400)
@@ -166,7 +195,9 @@ def find_governing_laws(text: str) -> list[Mention]:
         if any(other.value.text == mention.value.text for other in found):
             continue
         found.append(mention)
-    specific = [mention for mention in found if mention.value.text not in ("Canada", "United States", "Australia")]
+    specific = [
+        mention for mention in found if mention.value.text not in ("Canada", "United States", "Australia")
+    ]
     return specific or found
 
 

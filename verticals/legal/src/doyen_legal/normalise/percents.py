@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from doyen_legal.normalise.numbers import DIGITS, WORDS, decimal, parse_digits, parse_number
+from doyen_legal.normalise.scan import scan
 from doyen_legal.normalise.types import Mention
 from doyen_schemas import Value
 
@@ -19,12 +20,13 @@ _PERCENT: Final = re.compile(
     rf"|(?P<points>{DIGITS}|{WORDS})\s+basis\s+points?\b)",
     re.I,
 )
+_TRIGGER: Final = re.compile(r"%|per[\s-]?cent|basis\s+point", re.I)
 
 
 def find_percents(text: str) -> list[Mention]:
     """Percentages in ``text``, in order, as values of kind ``percent``: ``"5"`` is 5 %, 50 basis points ``"0.5"``."""
     found: list[Mention] = []
-    for match in _PERCENT.finditer(text):
+    for match in scan(_PERCENT, text, _TRIGGER, 100, 40):
         value = None
         if match["part"]:
             value = parse_number(match["part"])
