@@ -9,6 +9,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from doyen_legal.normalise import (
     Mention,
     add_duration,
@@ -25,8 +28,6 @@ from doyen_legal.normalise import (
 )
 from doyen_legal.normalise.numbers import parse_digits, parse_words
 from doyen_schemas import DoyenError
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 Finder = Callable[[str], list[Mention]]
 FINDERS: tuple[Finder, ...] = (
@@ -270,11 +271,8 @@ def test_written_durations_are_read_back(number: int, unit: str) -> None:
     parse_duration(f"P{number}{unit[0].upper()}")
 
 
-PIECES = st.sampled_from(
-    "thirty (30) days | $ | 1,000 | . | , | May | 8 | 2014 | ( | ) | % | percent | laws of | New York | one hundred | half | year | and | 1/0 | ½ | per | USD | 30/30/30 | day of | \n | § | ______ | business | successive | governed by".split(
-        " | "
-    )
-)
+TEXT_PIECES = "thirty (30) days | $ | 1,000 | . | , | May | 8 | 2014 | ( | ) | % | percent | laws of | New York | one hundred | half | year | and | 1/0 | ½ | per | USD | 30/30/30 | day of | \n | § | ______ | business | successive | governed by"
+PIECES = st.sampled_from(TEXT_PIECES.split(" | "))
 
 
 @settings(max_examples=200, deadline=None)
@@ -322,7 +320,7 @@ def test_bench_counts_agreement(tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_bench_answers_bad_input_with_a_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "answers.jsonl"
     path.write_text('{"id": "a"}\n')
-    with pytest.raises(DoyenError, match="LEG-010: line 1 of answers.jsonl has no 'Agreement Date'"):
+    with pytest.raises(DoyenError, match=r"LEG-010: line 1 of answers\.jsonl has no 'Agreement Date'"):
         bench.bench(path)
     assert bench.main(["--data", str(path)]) == 2
     assert capsys.readouterr().err.startswith("LEG-010")

@@ -11,14 +11,11 @@ from doyen_legal.normalise.scan import windows
 from doyen_legal.normalise.types import Mention
 from doyen_schemas import Value
 
-_MONTHS: Final[dict[str, int]] = {
-    name: number
-    for number, name in enumerate(
-        "january february march april may june july august september october november december".split(),
-        start=1,
-    )
-}
-_SHORT: Final[dict[str, int]] = {name[:3]: number for name, number in _MONTHS.items()}
+_MONTHS = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "december",
+)  # fmt: skip
+_SHORT: Final[dict[str, int]] = {name[:3]: number for number, name in enumerate(_MONTHS, start=1)}
 _MONTH = (
     r"(?P<month>jan(?:uary)?|feb(?:ruary|uary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
     r"|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?"

@@ -8,21 +8,20 @@ from typing import Final
 from doyen_legal.normalise.types import Mention
 from doyen_schemas import Value
 
-_STATES: Final = (
+# Names divided by bars, so that the tables stay readable.
+_STATES = (
     "Alabama|Alaska|Arizona|Arkansas|California|Colorado|Connecticut|Delaware|Florida|Georgia|Hawaii|Idaho|Illinois"
     "|Indiana|Iowa|Kansas|Kentucky|Louisiana|Maine|Maryland|Massachusetts|Michigan|Minnesota|Mississippi|Missouri"
     "|Montana|Nebraska|Nevada|New Hampshire|New Jersey|New Mexico|New York|North Carolina|North Dakota|Ohio|Oklahoma"
     "|Oregon|Pennsylvania|Rhode Island|South Carolina|South Dakota|Tennessee|Texas|Utah|Vermont|Virginia|Washington"
     "|West Virginia|Wisconsin|Wyoming|District of Columbia|Puerto Rico|Guam"
-).split("|")
-_PROVINCES: Final = (
+)
+_PROVINCES = (
     "Alberta|British Columbia|Manitoba|New Brunswick|Newfoundland and Labrador|Nova Scotia|Ontario"
     "|Prince Edward Island|Quebec|Saskatchewan|Yukon"
-).split("|")
-_AUSTRALIAN: Final = "New South Wales|Victoria|Queensland|Western Australia|South Australia|Tasmania".split(
-    "|"
 )
-_COUNTRIES: Final = (
+_AUSTRALIAN = "New South Wales|Victoria|Queensland|Western Australia|South Australia|Tasmania"
+_COUNTRIES = (
     "Afghanistan|Albania|Algeria|Andorra|Angola|Antigua and Barbuda|Argentina|Armenia|Aruba|Australia|Austria"
     "|Azerbaijan|Bahamas|Bahrain|Bangladesh|Barbados|Belarus|Belgium|Belize|Benin|Bermuda|Bhutan|Bolivia"
     "|Bosnia and Herzegovina|Botswana|Brazil|British Virgin Islands|Brunei|Bulgaria|Burkina Faso|Burundi|Cambodia"
@@ -38,7 +37,7 @@ _COUNTRIES: Final = (
     "|South Africa|South Korea|Spain|Sri Lanka|Sudan|Suriname|Sweden|Switzerland|Syria|Taiwan|Tanzania|Thailand|Togo"
     "|Trinidad and Tobago|Tunisia|Turkey|Uganda|Ukraine|United Arab Emirates|United Kingdom|United States|Uruguay"
     "|Uzbekistan|Vanuatu|Venezuela|Vietnam|Yemen|Zambia|Zimbabwe"
-).split("|")
+)
 # Canonical name -> other spellings, as patterns.
 _ALIASES: Final[dict[str, tuple[str, ...]]] = {
     "People's Republic of China": (
@@ -85,8 +84,8 @@ _ADJECTIVES: Final = frozenset(
 
 def _names() -> dict[str, str]:
     """Pattern of a spelling -> canonical name."""
-    table = {name: name for name in [*_STATES, *_COUNTRIES]}
-    table |= {name: f"{name}, Canada" for name in _PROVINCES} | {
+    table = {name: name for name in [*_STATES.split("|"), *_COUNTRIES.split("|")]}
+    table |= {name: f"{name}, Canada" for name in _PROVINCES.split("|")} | {
         name: f"{name}, Australia" for name in _AUSTRALIAN
     }
     table = {re.escape(name).replace(r"\ ", r"\s+"): canonical for name, canonical in table.items()}

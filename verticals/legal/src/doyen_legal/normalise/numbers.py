@@ -10,17 +10,15 @@ import re
 from fractions import Fraction
 from typing import Final, NamedTuple
 
-_SMALL: Final[dict[str, int]] = {
-    word: value
-    for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen".split()
-    )
+_SMALL_WORDS = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+)  # fmt: skip
+_TENS_WORDS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_SMALL: Final[dict[str, int]] = {word: value for value, word in enumerate(_SMALL_WORDS)}
+_TENS: Final[dict[str, int]] = {word: 10 * value for value, word in enumerate(_TENS_WORDS, start=2)} | {
+    "fourty": 40
 }
-_TENS: Final[dict[str, int]] = {
-    word: 10 * value
-    for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2)
-} | {"fourty": 40}
 _SCALES: Final[dict[str, int]] = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _PARTS: Final[dict[str, int]] = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "tenth": 10}
 _ORDINALS: Final[tuple[str, ...]] = (
@@ -66,7 +64,7 @@ def parse_words(text: str) -> Fraction | None:
     # ``last`` is the value of the word before: it decides which word may follow.
     seen = False
     for index, token in enumerate(tokens):
-        if token == "and":  # noqa: S105
+        if token == "and":
             continue
         singular = token[:-1] if token.endswith("s") and token[:-1] in _PARTS else token
         if singular in _PARTS and index == len(tokens) - 1 and seen:
@@ -74,7 +72,7 @@ def parse_words(text: str) -> Fraction | None:
             part = numerator / _PARTS[singular]
             group -= last
             return Fraction(total + group) + part
-        if token == "a":  # noqa: S105
+        if token == "a":
             group, last, seen = group + 1, 1, True
         elif token in _SMALL:
             value = _SMALL[token]
@@ -87,7 +85,7 @@ def parse_words(text: str) -> Fraction | None:
             if last and last < 100:
                 return None
             group, last, seen = group + _TENS[token], _TENS[token], True
-        elif token == "hundred":  # noqa: S105
+        elif token == "hundred":
             if group >= 100:
                 return None
             group, last, seen = (group or 1) * 100, 100, True
