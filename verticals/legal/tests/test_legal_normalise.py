@@ -325,3 +325,8 @@ def test_bench_answers_bad_input_with_a_code(tmp_path: Path, capsys: pytest.Capt
     assert bench.main(["--data", str(path)]) == 2
     assert capsys.readouterr().err.startswith("LEG-010")
     assert bench.main(["--data", str(tmp_path / "none")]) == 2
+
+
+@pytest.mark.parametrize("text", ["a law of victory", "the us and them", "TO ALL", "V. A."])
+def test_ordinary_words_are_no_jurisdictions(text: str) -> None:
+    assert find_jurisdictions(text) == []

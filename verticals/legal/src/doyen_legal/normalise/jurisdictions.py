@@ -86,7 +86,7 @@ def _names() -> dict[str, str]:
     """Pattern of a spelling -> canonical name."""
     table = {name: name for name in [*_STATES.split("|"), *_COUNTRIES.split("|")]}
     table |= {name: f"{name}, Canada" for name in _PROVINCES.split("|")} | {
-        name: f"{name}, Australia" for name in _AUSTRALIAN
+        name: f"{name}, Australia" for name in _AUSTRALIAN.split("|")
     }
     table = {re.escape(name).replace(r"\ ", r"\s+"): canonical for name, canonical in table.items()}
     for canonical, spellings in _ALIASES.items():
