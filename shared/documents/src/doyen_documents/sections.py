@@ -50,7 +50,32 @@ _COMPANY_END = re.compile(
     r"(?:\b(?:INC|LLC|L\.L\.C|CORP|CORPORATION|COMPANY|LTD|LIMITED|L\.?P|N\.?A|S\.?A|GMBH|PLC|CO)\b\.?,?)\s*$"
 )
 _SMALL = frozenset(
-    "a an and as at by for from in into of on or per the to under upon with within without vs & –".split()
+    [
+        "a",
+        "an",
+        "and",
+        "as",
+        "at",
+        "by",
+        "for",
+        "from",
+        "in",
+        "into",
+        "of",
+        "on",
+        "or",
+        "per",
+        "the",
+        "to",
+        "under",
+        "upon",
+        "with",
+        "within",
+        "without",
+        "vs",
+        "&",
+        "–",
+    ]
 )
 _NEXT_LINE = re.compile(r"\s*([^\n]+)")
 _ROMAN: Final = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
@@ -131,6 +156,12 @@ def roman_value(label: str) -> int | None:
         return None
     values = [_ROMAN[letter] for letter in label]
     return sum(-v if v < max(values[i:], default=0) else v for i, v in enumerate(values))
+
+
+def begins_section(line: str) -> bool:
+    """Whether a line of print begins with a section's number or name (a bare title does not count)."""
+    marker = _at_line_start(line, 0, None)
+    return marker is not None and marker.kind != "title"
 
 
 def _markers(text: str, hints: dict[int, Heading]) -> Iterator[_Marker]:
@@ -231,7 +262,7 @@ def _is_upper_title(line: str) -> bool:
     line = line.strip()
     letters = [c for c in line if c.isalpha()]
     return (
-        4 <= len(letters) and len(line) <= MAX_TITLE_CHARS
+        len(letters) >= 4 and len(line) <= MAX_TITLE_CHARS
         and all(not c.islower() for c in letters)
         and 2 * len(letters) >= len(line)
         and line[-1] not in ",;" and line[0] not in "[<*_(/\"“"

@@ -1,0 +1,147 @@
+"""The words of the PDF on stdin, page by page, as JSON lines on stdout: ``python -m doyen_documents.pdf_worker``.
+
+It runs in a process of its own, because a hostile file can make any PDF parser loop, recurse without end or fill
+the memory, and only a process can be stopped from outside. The first line is ``{"pages": N}``; each further one is
+a page (see ``page_record``); a failure is one line ``{"error": NAME}`` with a name of ``doyen_documents.pdf.ERRORS``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any, Final
+
+MAX_PAGES: Final = 5_000
+MAX_MEMORY: Final = 4 * 2**30
+# A character may start a new word after a gap of this share of the font size.
+WORD_GAP: Final = 0.17
+# Below this many characters a page with pictures or many strokes has, in effect, no text layer.
+MIN_CHARS: Final = 10
+MANY_STROKES: Final = 100
+
+Word = tuple[str, float, float, float, float]
+
+
+def read_records(data: bytes) -> Iterator[dict[str, Any]]:
+    """The records of a PDF, in order; see the module."""
+    import pdfplumber
+    from pdfminer.pdfdocument import PDFEncryptionError, PDFPasswordIncorrect
+
+    try:
+        pdf = pdfplumber.open(BytesIO(data))
+        pages = pdf.pages
+    except Exception as error:
+        causes = (error, *error.args, error.__cause__)
+        locked = any(isinstance(cause, (PDFPasswordIncorrect, PDFEncryptionError)) for cause in causes)
+        yield {"error": "encrypted" if locked else "damaged"}
+        return
+    if len(pages) > MAX_PAGES:
+        yield {"error": "pages"}
+        return
+    yield {"pages": len(pages)}
+    for page in pages:
+        try:
+            yield page_record(page)
+        except MemoryError:
+            raise
+        except Exception:
+            # A broken page must not hide the others; the flag sends a person to look at it.
+            yield {"width": 612.0, "height": 792.0, "needs_ocr": True, "failed": True, "words": {}}
+        finally:
+            page.close()
+
+
+def page_record(page: Any) -> dict[str, Any]:
+    """``{"width", "height", "needs_ocr", "words": {direction: [[text, x0, top, x1, bottom], …]}}`` of a page.
+
+    ``direction`` is the way the text runs, in degrees against the clock: 0, 90, 180 or 270. The words' boxes are in
+    the frame in which their text runs from left to right (``doyen_documents.pdf.to_page`` turns them back).
+    """
+    from pdfplumber.utils.text import extract_words
+
+    width, height = float(page.width), float(page.height)
+    frames: dict[int, list[dict[str, Any]]] = {}
+    seen: set[tuple[str, int, int]] = set()
+    unreadable = 0
+    for char in page.chars:
+        # Bold print by printing twice gives every letter twice, a fraction of a point apart.
+        spot = (char["text"], round(char["x0"]), round(char["top"]))
+        if spot in seen and not char["text"].isspace():
+            continue
+        seen.add(spot)
+        if char["text"].startswith("(cid:"):
+            unreadable += 1
+            char["text"] = "\ufffd"
+        direction = _direction(char["matrix"])
+        if direction:
+            _turn(char, direction, width, height)
+        frames.setdefault(direction, []).append(char)
+    words: dict[str, list[Word]] = {
+        str(direction): [
+            (_clean(w["text"]), _point(w["x0"]), _point(w["top"]), _point(w["x1"]), _point(w["bottom"]))
+            for w in extract_words(chars, x_tolerance_ratio=WORD_GAP, use_text_flow=False)
+            if _clean(w["text"])
+        ]
+        for direction, chars in frames.items()
+    }
+    readable = sum(len(word[0]) for found in words.values() for word in found) - unreadable
+    drawn = bool(page.images) or len(page.curves) + len(page.rects) + len(page.lines) > MANY_STROKES
+    needs_ocr = (readable < MIN_CHARS and drawn) or unreadable > readable
+    return {"width": width, "height": height, "needs_ocr": needs_ocr, "words": words}
+
+
+def _direction(matrix: tuple[float, ...]) -> int:
+    a, b = matrix[0], matrix[1]
+    if abs(a) >= abs(b):
+        return 0 if a >= 0 else 180
+    return 90 if b > 0 else 270
+
+
+def _turn(char: dict[str, Any], direction: int, width: float, height: float) -> None:
+    x0, top, x1, bottom = char["x0"], char["top"], char["x1"], char["bottom"]
+    if direction == 90:
+        x0, top, x1, bottom = height - bottom, x0, height - top, x1
+    elif direction == 180:
+        x0, top, x1, bottom = width - x1, height - bottom, width - x0, height - top
+    else:
+        x0, top, x1, bottom = top, width - x1, bottom, width - x0
+    char.update(x0=x0, top=top, x1=x1, bottom=bottom, doctop=top, upright=True)
+
+
+def _point(value: Any) -> float:
+    return round(float(value), 2)
+
+
+def _clean(text: str) -> str:
+    """Without control characters and lone surrogates, which no output format can hold."""
+    return "".join(c for c in text if c.isprintable() or c == "\u00ad")
+
+
+def _limit_memory() -> None:
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit; the clock still stops the process.
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = MAX_MEMORY if hard == resource.RLIM_INFINITY else min(MAX_MEMORY, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
+
+def main() -> None:
+    """Write the records of the PDF on stdin to stdout."""
+    _limit_memory()
+    logging.disable(logging.CRITICAL)  # pdfminer's warnings quote the document
+    try:
+        for record in read_records(sys.stdin.buffer.read()):
+            print(json.dumps(record, ensure_ascii=True), flush=True)
+    except MemoryError:
+        print(json.dumps({"error": "memory"}), flush=True)
+    except RecursionError:
+        print(json.dumps({"error": "damaged"}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
