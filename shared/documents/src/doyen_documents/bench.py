@@ -76,7 +76,7 @@ def measure(data: Path, answers: list[Path], limit: int | None = None) -> dict[s
 def _rows(path: Path) -> list[dict[str, Any]]:
     data = path.read_bytes()
     text = gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
-    return [json.loads(line) for line in text.decode().splitlines() if line.strip()]
+    return [json.loads(line) for line in text.split(b"\n") if line.strip()]
 
 
 def main(arguments: list[str] | None = None) -> int:
