@@ -9,9 +9,12 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
-from doyen_documents.layout import Line, PageLines, Piece, Word, find_lines, mark_running, to_pieces
+from doyen_documents.layout import Line, Word, find_lines
+from doyen_documents.paragraphs import Piece, to_pieces
+from doyen_documents.running import Sheet, mark_running
 from doyen_documents.sections import find_sections
 from doyen_schemas import Document, DoyenError, Edit, Page, Run
 
@@ -42,7 +45,8 @@ def read_pdf(data: bytes, sha256: str, name: str) -> Document:
 
 def _page_records(data: bytes) -> Iterator[dict[str, Any]]:
     """The worker's page records; the clock stops a worker that sends none."""
-    command = [sys.executable, "-P", "-m", "doyen_documents.pdf_worker"]
+    # Run as a script: the worker needs no other module of this package, and loading them costs time.
+    command = [sys.executable, "-P", str(Path(__file__).with_name("pdf_worker.py"))]
     started = time.monotonic()
     progress = started
     timed_out = threading.Event()
@@ -96,7 +100,7 @@ def build(records: list[dict[str, Any]], sha256: str, name: str) -> Document:
     """The document of page records; raises DOC-008 when there is no page or none could be read."""
     if not records or all(record.get("failed") for record in records):
         raise DoyenError(*ERRORS["damaged"])
-    sheets: list[PageLines] = []
+    sheets: list[Sheet] = []
     for number, record in enumerate(records, start=1):
         lines: list[Line] = []
         # The direction that most text has is read first; a stamp along the margin comes after it.
@@ -104,7 +108,7 @@ def build(records: list[dict[str, Any]], sha256: str, name: str) -> Document:
         for direction, words in frames:
             found = find_lines([Word(*word) for word in words])
             lines += [line._replace(turn=int(direction)) for line in found]
-        sheets.append(PageLines(number, lines))
+        sheets.append(Sheet(number, lines))
     mark_running(sheets)
     return _assemble(to_pieces(sheets), records, sha256, name)
 

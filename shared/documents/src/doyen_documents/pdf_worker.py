@@ -1,4 +1,4 @@
-"""The words of the PDF on stdin, page by page, as JSON lines on stdout: ``python -m doyen_documents.pdf_worker``.
+"""The words of the PDF on stdin, page by page, as JSON lines on stdout: ``python pdf_worker.py < FILE``.
 
 It runs in a process of its own, because a hostile file can make any PDF parser loop, recurse without end or fill
 the memory, and only a process can be stopped from outside. The first line is ``{"pages": N}``; each further one is

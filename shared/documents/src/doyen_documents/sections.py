@@ -17,7 +17,7 @@ PART: Final = r"(?:EXHIBIT|Exhibit|SCHEDULE|Schedule|ANNEX|Annex|APPENDIX|Append
 _PART = re.compile(
     rf"(?P<part>{PART})\s+(?P<label>(?:No\.\s*)?[\"“]?(?:[A-Z]{{1,2}}|[IVXLC]+|\d{{1,3}})(?:[-.]?\d+(?:\.\d+)*)*(?:\([a-zA-Z0-9]+\))*[\"”]?)(?![\w])"
 )
-_ARTICLE = re.compile(r"(?:ARTICLE|Article)\s+(?P<label>[IVXLC]+|\d{1,3})\b(?!\.\d)")
+_ARTICLE = re.compile(r"(?:ARTICLE|Article|CHAPTER|Chapter)\s+(?P<label>[IVXLC]+|\d{1,3})\b(?!\.\d)")
 _SECTION = re.compile(
     r"(?:SECTION|Section|Sec\.|SEC\.|CLAUSE|Clause|PARAGRAPH|Paragraph|§§?)\s*"
     r"(?P<label>\d{1,3}(?:\.\d{1,3})*)(?P<sub>(?:\([a-zA-Z0-9]{1,4}\))*)(?=[\s.:)—–-])"
@@ -76,6 +76,9 @@ _SMALL = frozenset(
         "&",
         "–",
     ]
+)
+_VERB = re.compile(
+    r"\b(?:shall|will|may|must|can|is|are|was|were|be|has|have|had|means|agrees?|does|do)\b", re.IGNORECASE
 )
 _NEXT_LINE = re.compile(r"\s*([^\n]+)")
 _ROMAN: Final = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
@@ -433,7 +436,7 @@ def _title_end(text: str, start: int, line_end: int) -> int:
     body = line[lead:].rstrip()
     for match in re.finditer(r"[.:](?=\s|$)|\s[—–-]\s", body[:MAX_TITLE_CHARS]):
         candidate = body[: match.start()]
-        if _looks_like_title(candidate):
+        if _looks_like_title(candidate) or (match.end() < len(body) and _is_run_in(candidate)):
             return start + lead + match.end()
         break
     if len(body) <= MAX_TITLE_CHARS and body[-1:] not in ",;." and _looks_like_title(body):
@@ -447,6 +450,18 @@ def _looks_like_title(phrase: str) -> bool:
         return False
     capital = sum(word[0].isupper() or word.lower() in _SMALL for word in words)
     return capital >= 0.75 * len(words) and '"' not in phrase and "“" not in phrase
+
+
+def _is_run_in(phrase: str) -> bool:
+    """A title in small letters before running text ("2.3 Minimum purchase. Buyer shall …"): short and without a verb."""
+    words = phrase.split()
+    return (
+        0 < len(words) <= 6
+        and words[0][0].isupper()
+        and not _VERB.search(phrase)
+        and '"' not in phrase
+        and "“" not in phrase
+    )
 
 
 def _title_below(text: str, line_end: int) -> tuple[int, int] | None:

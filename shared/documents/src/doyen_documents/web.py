@@ -19,10 +19,59 @@ if TYPE_CHECKING:
     from lxml.etree import _Element
 
 SKIPPED: Final = frozenset(
-    ["script", "style", "head", "noscript", "template", "iframe", "object", "svg", "canvas", "audio", "video", "select", "option", "button", "textarea"]
+    [
+        "script",
+        "style",
+        "head",
+        "noscript",
+        "template",
+        "iframe",
+        "object",
+        "svg",
+        "canvas",
+        "audio",
+        "video",
+        "select",
+        "option",
+        "button",
+        "textarea",
+    ]
 )
 PARAGRAPHS: Final = frozenset(
-    ["p", "div", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "dl", "dt", "dd", "table", "blockquote", "pre", "hr", "section", "article", "header", "footer", "main", "nav", "aside", "address", "figure", "figcaption", "form", "fieldset", "center", "body"]
+    [
+        "p",
+        "div",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "ul",
+        "ol",
+        "li",
+        "dl",
+        "dt",
+        "dd",
+        "table",
+        "blockquote",
+        "pre",
+        "hr",
+        "section",
+        "article",
+        "header",
+        "footer",
+        "main",
+        "nav",
+        "aside",
+        "address",
+        "figure",
+        "figcaption",
+        "form",
+        "fieldset",
+        "center",
+        "body",
+    ]
 )
 LINES: Final = frozenset({"br", "tr", "caption"})
 _SPACE = re.compile(r"[ \t\r\n\f\u00a0]+")
@@ -34,7 +83,7 @@ _LIST_FORMS: Final = {"a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman",
 
 
 def read_html(data: bytes, sha256: str, name: str) -> Document:
-    """A document of an HTML file; raises DOC-015 when it holds no element at all."""
+    """A document of an HTML file; raises DOC-015 when it holds no element or nests too deeply."""
     from lxml import etree
 
     parser = etree.HTMLParser(
@@ -44,9 +93,11 @@ def read_html(data: bytes, sha256: str, name: str) -> Document:
     try:
         root = etree.fromstring(source.encode("utf-8", errors="replace"), parser)
     except (etree.XMLSyntaxError, ValueError) as error:
-        raise _broken() from error
+        raise _broken("has no readable element") from error
     if root is None:
-        raise _broken()
+        raise _broken("has no readable element")
+    if any(entry.type_name == "ERR_RESOURCE_LIMIT" for entry in parser.error_log):
+        raise _broken("nests its elements more than 2048 deep")  # the parser drops the text inside
     writer = _Writer()
     for event, element in etree.iterwalk(root, events=("start", "end")):
         if event == "start":
@@ -59,10 +110,8 @@ def read_html(data: bytes, sha256: str, name: str) -> Document:
     )
 
 
-def _broken() -> DoyenError:
-    return DoyenError(
-        "DOC-015", "the HTML file has no readable element.", "Save the page again, or give it as text."
-    )
+def _broken(what: str) -> DoyenError:
+    return DoyenError("DOC-015", f"the HTML file {what}.", "Save the page again, or give it as text.")
 
 
 def _decoded(data: bytes) -> str:
