@@ -29,6 +29,7 @@ from typing import Final, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from doyen_evaluation.resample import group_weights, interval
 from doyen_schemas import DoyenError
 
 IOU_THRESHOLD: Final = 0.5
@@ -325,9 +326,7 @@ def bootstrap_ci(
     count = len(matches.contracts)
     if count == 0 or draws < 1:
         return {}
-    rng = np.random.default_rng(seed)
-    weights_DC = rng.multinomial(count, np.full(count, 1 / count), size=draws).astype(np.float64)
-
+    weights_DC = group_weights(count, draws, seed)
     tp_CT, fp_CT, n_C = _sweep_by_contract(matches)
     points = _curve(weights_DC @ tp_CT, weights_DC @ fp_CT, weights_DC @ n_C)
     tp_DL = weights_DC @ _counts_CL(matches, matches.found, threshold)
@@ -341,12 +340,8 @@ def bootstrap_ci(
         "macro_f1": _macro(_f1(tp_DL, fp_DL, n_DL), n_DL),
         "presence_auroc_macro": _presence_auroc(matches, weights_DC),
     }
-    tail = (1 - level) / 2
-    return {
-        name: (float(np.nanquantile(values, tail)), float(np.nanquantile(values, 1 - tail)))
-        for name, values in samples_D.items()
-        if not np.isnan(values).all()
-    }
+    intervals = {name: interval(values, level) for name, values in samples_D.items()}
+    return {name: bounds for name, bounds in intervals.items() if bounds is not None}
 
 
 def best_threshold(matches: SpanMatches) -> float:
