@@ -153,6 +153,7 @@ def _usage(error: TyperException) -> int:
 
 
 def _report(error: Exception) -> int:
+    from doyen_runtime.failures import describe
     from doyen_schemas import DoyenError
 
     if os.environ.get("DOYEN_DEBUG"):
@@ -162,13 +163,8 @@ def _report(error: Exception) -> int:
     if isinstance(error, DoyenError):
         _line(str(error))
     else:
-        # The text of an unforeseen exception may quote a document; its type and place do not.
-        frame = error.__traceback__
-        while frame is not None and frame.tb_next is not None:
-            frame = frame.tb_next
-        place = f"{frame.tb_frame.f_globals.get('__name__')}:{frame.tb_lineno}" if frame else "unknown place"
         _line(
-            f"RUN-007: unexpected {type(error).__name__} in {place}."
+            f"RUN-007: unexpected {describe(error)}."
             " Hint: This is a fault of Doyen; DOYEN_DEBUG=1 shows the traceback for a report."
         )
     return 2
