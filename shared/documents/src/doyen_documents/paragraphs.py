@@ -192,7 +192,7 @@ def _is_paragraph_gap(before: Line, after: Line, leading: float) -> bool:
 
 def _is_break(before: Line, after: Line, right: float) -> bool:
     """Whether a new line starts on purpose: its first word would have fitted above, or its form says so."""
-    if right - before.x1 > _room(before, after) or _ends_apart(before):
+    if right - before.x1 > _room(before, after) or _is_row(before):
         return True
     if max(before.size, after.size) > 1.25 * min(before.size, after.size) + 0.5:
         return True
@@ -202,9 +202,15 @@ def _is_break(before: Line, after: Line, right: float) -> bool:
     return ended and after.x0 > before.x0 + 0.8 * before.size and not begins_section(before.text)
 
 
-def _ends_apart(line: Line) -> bool:
-    """Whether the last word stands far from the rest, as the page number of a contents entry or a table's cell."""
-    return len(line.words) > 1 and line.words[-1].x0 - line.words[-2].x1 > WIDE_GAP * line.size
+def _is_row(line: Line) -> bool:
+    """Whether wide gaps make the line a table's row or a contents entry; the gap after a number does not."""
+    gaps = [
+        index
+        for index, (before, after) in enumerate(pairwise(line.words))
+        if after.x0 - before.x1 > WIDE_GAP * line.size
+    ]
+    first = line.words[0].text
+    return any(index > 0 or (len(first) > 2 and first.isalpha()) for index in gaps)
 
 
 def _room(before: Line, after: Line) -> float:

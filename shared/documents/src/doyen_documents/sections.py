@@ -27,9 +27,8 @@ _NUMBER = re.compile(r"(?P<label>\d{1,3})(?P<mark>\.\)|[.)](?!\d)|(?=[ \t]))")
 _ITEM = re.compile(
     r"\((?P<inner>[a-z]{1,5}|[A-Z]{1,5}|\d{1,3})\)|(?P<open>[a-z]|[ivx]{2,5}|[A-Z])(?:\.\)|[.)])(?=\s)"
 )
-_INLINE_ITEM = re.compile(
-    r"(?:(?<=[:;,.—–][ \n])|(?<=[:;,.—–]  )|(?<=\band )|(?<=\bor )|(?<=:))\((?P<inner>[a-z]{1,5}|[A-Z]{1,5}|\d{1,2})\)(?=\s)"
-)
+_INLINE_ITEM = re.compile(r"(?:(?<=\s)|(?<=:))\((?P<inner>[a-z]{1,5}|[A-Z]{1,5}|\d{1,2})\)(?=\s)")
+_LIST_LEAD = re.compile(r"(?:[:;,.—–]|\band|\bor)\s*$")
 _INLINE_NUMBER = re.compile(
     r"(?<=[.;:!?)”\"])[ \t]+(?P<label>\d{1,3}(?:\.\d{1,3})*)(?P<mark>\.?)[ \t]+(?=[A-Z\"“])"
 )
@@ -39,8 +38,8 @@ _REFERENCE_TAIL = re.compile(
     r"|thereof\b|,|;|\)|and \(|or \(|through \()"
 )
 _REFERENCE_HEAD = re.compile(
-    r"(?:sections?|articles?|clauses?|paragraphs?|subsections?|subparagraphs?|items?|exhibits?|schedules?|§|and|or|to|through)"
-    r"(?:\s+[\d.]+)?(?:\s*\([a-zA-Z0-9]+\)[,\s]*(?:and|or|through|to)?)*\s*$",
+    r"(?:\b(?:sections?|articles?|clauses?|paragraphs?|subsections?|subparagraphs?|items?|exhibits?|schedules?)|§)"
+    r"(?:\s+[\d.]+)?\s*$|\([a-zA-Z0-9]{1,5}\)\s*(?:,|and|or|to|through)?\s*$",
     re.IGNORECASE,
 )
 _CONTENTS_ENTRY = re.compile(
@@ -227,13 +226,16 @@ def _at_line_start(line: str, start: int, hint: Heading | None) -> _Marker | Non
 def _inline(text: str, start: int, end: int) -> Iterator[_Marker]:
     """Markers inside a line; they count only where they continue a sequence (see ``_place``)."""
     found: list[_Marker] = []
-    for match in _INLINE_ITEM.finditer(text, start, end):
-        if not _REFERENCE_TAIL.match(text, match.end()) and not _REFERENCE_HEAD.search(
-            text[max(start, match.start() - 40) : match.start()]
-            .rstrip()
-            .rstrip(",")
-            .removesuffix("and")
-            .removesuffix("or")
+    items = list(_INLINE_ITEM.finditer(text, start, end))
+    second = {form for match in items for form, value in _values(match["inner"]).items() if value == 2}
+    for match in items:
+        lead = text[max(start, match.start() - 40) : match.start()]
+        # "shall (i) buy and (ii) pay": a list may open after any word if it goes on in the same line.
+        opens = any(value == 1 and form in second for form, value in _values(match["inner"]).items())
+        if (
+            (opens or _LIST_LEAD.search(lead))
+            and not _REFERENCE_TAIL.match(text, match.end())
+            and not _REFERENCE_HEAD.search(lead)
         ):
             found.append(_Marker(match.start(), match.end(), end, "item", match["inner"], inline=True))
     for match in _INLINE_NUMBER.finditer(text, start, end):
@@ -492,14 +494,15 @@ def _section(number: str, path: str, title: str, level: int, start: int, heading
 
 
 def _without_contents(sections: list[Section], front: float) -> list[Section]:
-    """Drop a table of contents: three or more paths in the document's front that all come again later."""
+    """Drop a table of contents: paths in the document's front that come again later, three or under its title."""
     last = {section.path: index for index, section in enumerate(sections)}
     entries = {
         index
         for index, section in enumerate(sections)
         if section.path and section.start <= front and last[section.path] > index
     }
-    if len(entries) < 3:
+    announced = any(section.title.lower() in ("table of contents", "contents") for section in sections[:20])
+    if len(entries) < 3 and not announced:
         return sections
     return [section for index, section in enumerate(sections) if index not in entries]
 

@@ -86,8 +86,9 @@ def read_html(data: bytes, sha256: str, name: str) -> Document:
     """A document of an HTML file; raises DOC-015 when it holds no element or nests too deeply."""
     from lxml import etree
 
+    # huge_tree lets old pages nest their unclosed tags 2,048 deep instead of 256; the file's size is bounded before.
     parser = etree.HTMLParser(
-        encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True, huge_tree=False
+        encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True, huge_tree=True
     )
     source = _decoded(data).replace("\x00", "")
     try:
