@@ -1,0 +1,178 @@
+"""Governing law and liability caps: provisions of which a contract has one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from doyen_legal.consistency.source import Source
+from doyen_legal.consistency.types import Fault, Span
+from doyen_legal.normalise import find_amounts, find_durations, find_governing_laws, find_percents
+from doyen_legal.normalise.scan import windows
+
+_LAW_TRIGGER: Final = re.compile(
+    r"\b(?:govern(?:ed|s|ing)?|constru(?:ed|ction)|interpret(?:ed|ation)|enforced\s+(?:in|under|according))\b", re.I
+)
+_AGREEMENT: Final = re.compile(
+    r"\b(?:agreement|contract|amendment|hereof|hereto|hereunder|parties|governing\s+law|rights|validity|terms|addendum|licen[cs]e|lease|herein)\b",
+    re.I,
+)
+# Another law is named on purpose: for arbitration, for patents, for a country's own entity, for another paper.
+_SPECIAL: Final = re.compile(
+    r"\b(?:arbitrat(?:ion|or)\s+(?:shall|will|agreement|act|rules|law|proceeding)|patents?|trade\s?marks?|except\s+(?:that|to\s+the\s+extent|as)|provided,?\s+(?:however,?\s+)?that|if\s+the\s+(?:franchise|premises)|real\s+property|corporate\s+(?:law|matters)|with\s+respect\s+to|shall\s+be\s+determined\s+by\s+the\s+law|in\s+the\s+event|mortgage|employees?|indenture|escrow\s+agreement|solely|this\s+(?:exhibit|schedule|annex|guaranty|guarantee))\b",
+    re.I,
+)
+_CAP: Final = re.compile(
+    r"\b(?:liabilit(?:y|ies)|liable|damages|responsib(?:le|ility)|indemnif(?:y|ication)\s+obligations?)\b[^.;]{0,260}?\b(?:(?:shall|will|may|can|does|do|to)\s+(?:not|in\s+no\s+event|never)\s+(?:in\s+(?:any|no)\s+event\s+)?(?:exceed|be\s+(?:more|greater)\s+than)|exceed(?:s|ing)?|in\s+excess\s+of|(?:be\s+)?limited\s+to|(?:be\s+)?capped\s+at|cap\s+of|maximum\s+of|up\s+to|not\s+more\s+than|no\s+more\s+than|greater\s+than|more\s+than|restricted\s+to)\b"
+    r"|\b(?:maximum|total|aggregate|cumulative|overall)\s+(?:\w+\s+){0,3}(?:liabilit(?:y|ies))\b[^.;]{0,200}?\b(?:is|shall\s+be|will\s+be|equals?)\b"
+    r"|\b(?:liability|damages)\s+cap\b[^.;]{0,80}?\b(?:is|of|shall\s+be|at|means|equals?)\b",
+    re.I,
+)
+_CAP_VALUE: Final = re.compile(r"^[^.;]{0,260}", re.S)
+_NOT_LIABILITY: Final = re.compile(
+    r"\b(?:insurance|insured|coverage|policy|policies|per\s+occurrence|liquidated|tax(?:es)?\s+liabilit|deductible|basket|threshold|minimum|until\s+the\s+aggregate|unless\s+(?:and\s+until\s+)?the|purchase\s+price\s+adjust|stored\s+value|retention)\b",
+    re.I,
+)
+_FEES: Final = re.compile(
+    r"\b(?:paid|payable|received|fees?|amounts?|purchase\s+price|price|charges|compensation|revenues?|royalt(?:y|ies))\b", re.I
+)
+
+
+@dataclass(frozen=True)
+class Provision:
+    """A statement and what it fixes: the laws, or the cap with the one whose liability it caps."""
+
+    start: int
+    end: int
+    values: frozenset[str]
+    subject: frozenset[str] = frozenset()
+
+
+def governing_laws(source: Source) -> list[Provision]:
+    """The statements of the contract's governing law, one for each sentence that names one."""
+    text, found, done = source.text, [], set()
+    for start, end in windows(text, _LAW_TRIGGER, 300, 300):
+        for mention in find_governing_laws(text[start:end]):
+            offset = start + mention.start
+            sentence = source.sentence(offset)
+            if sentence in done:
+                continue
+            first, last = _clip(sentence, offset)
+            words = text[first:last]
+            if not (_LAW_TRIGGER.search(words) and _AGREEMENT.search(words)):
+                continue
+            done.add(sentence)
+            laws = frozenset(law.value.text for law in find_governing_laws(words))
+            if laws:
+                found.append(Provision(first, last, laws))
+    return found
+
+
+def conflicting_laws(source: Source, provisions: list[Provision]) -> Iterator[Fault]:
+    """Two statements in one part of the document that name different governing laws."""
+    first: dict[str, Provision] = {}
+    for provision in provisions:
+        words = source.text[provision.start : provision.end]
+        if _SPECIAL.search(words) and source.scope(provision.start) in first:
+            continue
+        scope = source.scope(provision.start)
+        known = first.setdefault(scope, provision)
+        if known is not provision and not _agree(known.values, provision.values):
+            span, other = _law_span(source, provision), _law_span(source, known)
+            yield Fault(
+                "conflicting-law", *span,
+                f"The governing law is {_names(provision.values)} here, but {_names(known.values)} elsewhere.",
+                (other,),
+            )  # fmt: skip
+
+
+_NESTED: Final[dict[str, str]] = {
+    "England": "England and Wales", "England and Wales": "United Kingdom", "Hong Kong": "People's Republic of China",
+}  # fmt: skip
+
+
+def _agree(first: frozenset[str], second: frozenset[str]) -> bool:
+    if first & second:
+        return True
+    return any(_NESTED.get(one) == other or _NESTED.get(other) == one for one in first for other in second)
+
+
+def _names(values: frozenset[str]) -> str:
+    return " and ".join(sorted(values))
+
+
+def _law_span(source: Source, provision: Provision) -> Span:
+    mentions = find_governing_laws(source.text[provision.start : provision.end])
+    if not mentions:
+        return provision.start, provision.end
+    return provision.start + mentions[0].start, provision.start + mentions[-1].end
+
+
+def _clip(sentence: Span, offset: int) -> Span:
+    """A sentence, cut where a text without full stops makes it run for pages."""
+    return max(sentence[0], offset - 600), min(sentence[1], offset + 600)
+
+
+def liability_caps(source: Source) -> list[Provision]:
+    """The statements that cap a liability at an amount, a multiple of fees or the fees of some months."""
+    text, found = source.text, []
+    for match in _CAP.finditer(text):
+        first, last = _clip(source.sentence(match.start()), match.start())
+        words = text[first:last]
+        if _NOT_LIABILITY.search(words):
+            continue
+        tail = text[match.end() : min(last, match.end() + 260)]
+        values = _cap_values(tail)
+        if values is None:
+            continue
+        value, length = values
+        if found and match.start() < found[-1].end:
+            continue
+        subject = frozenset(
+            word.lower() for word in re.findall(r"\b(?:[A-Z][\w&-]+|either|each|neither|both)\b", text[first : match.end()])
+        )
+        found.append(Provision(match.start(), match.end() + length, frozenset({value}), subject))
+    return found
+
+
+def _cap_values(tail: str) -> tuple[str, int] | None:
+    amounts = [mention for mention in find_amounts(tail) if mention.start < 120]
+    if amounts and amounts[0].value.unit and "/" not in amounts[0].value.unit:
+        return f"{amounts[0].value.unit} {amounts[0].value.text}", amounts[0].end
+    if not _FEES.search(tail):
+        return None
+    durations = find_durations(tail)
+    if durations:
+        return f"the fees of {durations[0].value.text}", durations[0].end
+    percents = find_percents(tail)
+    if percents:
+        return f"{percents[0].value.text} % of the fees", percents[0].end
+    return None
+
+
+def conflicting_caps(source: Source, caps: list[Provision], roles: frozenset[str]) -> Iterator[Fault]:
+    """Two caps for the same party that differ."""
+    for index, cap in enumerate(caps):
+        for known in caps[:index]:
+            if source.scope(cap.start) != source.scope(known.start) or cap.values == known.values:
+                continue
+            mine, theirs = cap.subject & roles, known.subject & roles
+            if mine and theirs and not mine & theirs:
+                continue
+            # Two tiers in one clause ("the greater of", "except that for X") are one provision.
+            if cap.start - known.end < 30 or _TIER.search(source.text[known.end : cap.end][-900:]):
+                continue
+            yield Fault(
+                "conflicting-cap", cap.start, cap.end,
+                f"Liability is capped at {_names(cap.values)} here, but at {_names(known.values)} elsewhere.",
+                ((known.start, known.end),),
+            )  # fmt: skip
+            break
+
+
+_TIER: Final = re.compile(
+    r"\b(?:except|other\s+than|greater\s+of|lesser\s+of|excluding|provided,?\s+(?:however,?\s+)?that|in\s+the\s+case\s+of|with\s+respect\s+to\s+(?:claims|section)|super\s?cap|separate|higher)\b[^.]{0,300}$",
+    re.I,
+)

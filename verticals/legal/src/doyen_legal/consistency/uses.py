@@ -1,0 +1,132 @@
+"""Uses of capitalised phrases as terms: where a defined term is used, and what is used without a definition."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from doyen_legal.consistency.source import GAP, Source
+from doyen_legal.consistency.terms import Terms, key, singular
+
+_CAPITAL = r"[A-Z][a-z]+(?:-[A-Za-z]+)*"
+_RUN: Final = re.compile(rf"(?<![\w'$&/.\-]){_CAPITAL}(?:{GAP}{_CAPITAL})*(?![\w&@/]|\.\w|-\w)")
+_WORD_BEFORE: Final = re.compile(r"([A-Za-z][\w'-]*)[ ]*\n?[ ]*[\"]?$")
+_OPENERS: Final = frozenset(
+    ["the", "a", "an", "any", "all", "each", "every", "no", "such", "this", "that", "these", "those", "if", "in", "on", "at", "by", "for", "from", "to", "of", "upon", "unless", "until", "when", "where", "while", "with", "without", "within", "under", "and", "or", "but", "as", "after", "before", "during", "except", "neither", "nor", "either", "both", "it", "its", "their", "his", "her", "our", "your", "other", "subject", "notwithstanding", "provided", "pursuant", "except", "following", "prior", "should", "there", "whereas", "however", "further", "said", "one", "two", "three", "only", "also", "only", "nothing", "including", "once", "since", "through", "than", "not", "said", "said", "so", "thereafter", "in", "although", "because", "using", "copy", "is", "are", "will", "shall", "may", "whether", "unless", "upon", "like", "does", "if", "then", "thereof", "new", "certain", "additional", "such", "another", "we", "you", "he", "she", "they", "which", "who", "whose", "what", "per", "via"]
+)  # fmt: skip
+DETERMINERS: Final = frozenset(
+    ["the", "any", "such", "each", "all", "this", "its", "their", "every", "no", "said", "an", "a", "these", "those", "other", "applicable", "that"]
+)  # fmt: skip
+_VERB_AFTER: Final = re.compile(r"\s+(?:shall|will|may|must|is|are|has|have|does|do|was|were|can|cannot|agrees?|means)\b")
+_AFTER_OK: Final = re.compile(r"'s\b|\s*[,;:)\"]|\s*\.(?:\s|$)|\s+[a-z(]|\s*$")
+# Behind these a capitalised run is a name: of a company, a place, a law, a document, a heading.
+_NAME_AFTER: Final = re.compile(
+    r",?\s*(?:Inc|LLC|L\.L\.C|Corp|Corporation|Ltd|Limited|Co\.|Company,|LLP|L\.P|LP|N\.A|S\.A|GmbH|plc|PLC|AG|B\.V|N\.V|Pty|&|No\.\s|[A-Z]\.|of\s+(?:the\s+)?[A-Z]|and\s+[A-Z][a-z]+,?\s+(?:Inc|LLC)|for\s+[A-Z]|\d|[A-Z]{2})"
+)
+# "(as defined in the Lease)", "("ECO")", "(WAN)": explained where they stand.
+_EXPLAINED_AFTER: Final = re.compile(r"(?:'s)?,?\s*\(\s*(?:as\s+|each\s+as\s+|such\s+term|or\s+\"|the\s+\"|an?\s+\"|each,?\s|collectively|hereinafter|\"|[A-Z]{2,6}s?\))|,?\s+as\s+(?:such\s+term\s+is\s+|that\s+term\s+is\s+)?defined|\s+\(?(?:defined|described|set\s+forth|specified|identified)\s+in\b|,?\s+(?:a\s+copy\s+of\s+which|attached|dated|between|by\s+and\s+between|entered\s+into|promulgated)\b")
+_HEADING_END: Final = re.compile(r"\s*[.:]|\s*\n|\s+-\s")
+_NAME_WORDS: Final = frozenset(
+    ["act", "code", "law", "laws", "regulation", "regulations", "rule", "rules", "convention", "treaty", "directive", "statute", "commission", "court", "courts", "department", "ministry", "bureau", "authority", "association", "institute", "university", "college", "street", "avenue", "road", "boulevard", "drive", "suite", "floor", "city", "county", "state", "province", "republic", "kingdom", "board", "committee", "officer", "president", "chairman", "director", "secretary", "treasurer", "manager", "vice", "bank", "trust", "fund", "exchange", "internet", "web", "section", "article", "exhibit", "schedule", "annex", "appendix", "attachment", "clause", "paragraph", "page", "agreement", "amendment", "contract", "lease", "licence", "north", "south", "east", "west", "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "christmas", "easter", "god", "inc", "corp", "llc", "ltd", "limited", "corporation", "company", "holdings", "group", "mr", "mrs", "ms", "dr", "esq", "attn", "attention", "english", "american", "standards", "standard", "system", "office", "government", "federal", "national", "international", "united", "states", "treasury", "settlement", "council", "chapter", "part", "title", "volume", "table", "figure", "item", "annexure", "addendum", "recital", "recitals", "preamble", "background", "whereas", "witness", "now", "therefore", "sections", "articles", "exhibits", "schedules"]
+)  # fmt: skip
+
+
+class Use(NamedTuple):
+    """A capitalised phrase used as a term. ``strong``: after a determiner or before a modal verb."""
+
+    phrase: str
+    start: int
+    end: int
+    strong: bool
+
+
+class Vocabulary:
+    """What the document itself explains: its defined terms, their parts, and its headings."""
+
+    def __init__(self, terms: Terms) -> None:
+        self.keys = set(terms.known)
+        self.words: set[str] = set()
+        for known in terms.known:
+            parts = known.split()
+            self.words.update(singular(part) for part in parts)
+            for size in range(1, len(parts)):
+                for start in range(len(parts) - size + 1):
+                    self.keys.add(key(" ".join(parts[start : start + size])))
+
+    def explains(self, phrase: str, phrases: frozenset[str]) -> bool:
+        """Whether the phrase is a defined term, a part of one, or a row of such ("Company Products Territory")."""
+        words = phrase.lower().split()
+        known = self.keys
+
+        def covered(start: int) -> bool:
+            if start == len(words):
+                return True
+            return any(
+                (key(part := " ".join(words[start:end])) in known or part in phrases) and covered(end)
+                for end in range(len(words), start, -1)
+            )
+
+        return covered(0)
+
+
+def find_uses(source: Source, terms: Terms) -> Iterator[Use]:
+    """Capitalised phrases that stand where a term would: inside a sentence, not in names or headings."""
+    text, end = source.text, source.body_end
+    starts = [start for start, _ in terms.spans]
+    for match in _RUN.finditer(text, 0, end):
+        start, stop = match.span()
+        index = bisect_right(starts, stop) - 1
+        if index >= 0 and terms.definitions[index].end > start and terms.definitions[index].start <= stop:
+            continue
+        if not _AFTER_OK.match(text, stop) or _NAME_AFTER.match(text, stop) or _EXPLAINED_AFTER.match(text, stop):
+            continue
+        before = text[max(0, start - 40) : start]
+        stripped = before.rstrip()
+        words = match[0].split()
+        if any(word.lower() in _OPENERS for word in words[1:]) or match[0].count("-") > 1:
+            continue  # two sentences or a heading run together
+        opener = not stripped or stripped[-1] in ".;:?!)\"*_|-" or "\n\n" in before[len(stripped) :] or stripped[-1].isdigit()
+        if opener:
+            cut = 0
+            while cut < len(words) and words[cut].lower() in _OPENERS:
+                cut += 1
+            if cut == 0:
+                # A sentence that starts with the phrase itself; a heading has no verb behind it.
+                if len(words) < 2 or not _VERB_AFTER.match(text, stop):
+                    continue
+                previous = "the"
+            else:
+                if cut == len(words) or _HEADING_END.match(text, stop):
+                    continue
+                previous = words[cut - 1].lower()
+                start += match[0].index(words[cut], sum(len(w) for w in words[:cut]))
+                words = words[cut:]
+        else:
+            found = _WORD_BEFORE.search(before)
+            if found is None:
+                if stripped[-1] not in ",(":
+                    continue
+                previous = ""
+            else:
+                previous = found[1]
+                if previous[0].isupper() and previous.lower() not in _OPENERS:
+                    continue
+                previous = previous.lower()
+        while words and words[0].lower() in _OPENERS:
+            previous = words[0].lower()
+            words = words[1:]
+        if not words:
+            continue
+        start = stop - len(match[0]) + match[0].rindex(words[0]) if len(words) == 1 else text.index(words[0], start)
+        strong = previous in DETERMINERS or bool(_VERB_AFTER.match(text, stop))
+        yield Use(" ".join(words), start, stop, strong)
+
+
+def plausible(phrase: str, words: frozenset[str]) -> bool:
+    """Whether the phrase could be a term: ordinary words, none of which marks a name, an office or a law."""
+    parts = [part.lower() for part in phrase.split()]
+    return all(
+        part in words or singular(part) in words or all(bit in words for bit in part.split("-")) for part in parts
+    ) and not any(part in _NAME_WORDS for part in parts)
