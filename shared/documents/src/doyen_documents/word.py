@@ -73,20 +73,22 @@ class _Writer:
     def paragraph(self, paragraph: _Element, separator: str) -> None:
         """One paragraph with its number; its text boxes follow it."""
         boxes: list[_Element] = []
-        text = self._inline(paragraph, boxes).strip(" ")
+        text = self._inline(paragraph, boxes)
         properties = paragraph.find(f"{W}pPr")
+        mark = properties.find(f"{W}rPr") if properties is not None else None
+        goes_on = mark is not None and (
+            mark.find(f"{W}del") is not None or mark.find(f"{W}moveFrom") is not None
+        )
         if text.strip():
-            text, heading = self._numbered(text, properties)
             joins = self._joins
+            text = text if joins else text.lstrip(" ")
+            text, heading = self._numbered(text if goes_on else text.rstrip(" "), properties)
             self._separate("" if joins else separator)
             start = self._length
             self._write(text)
             if heading is not None and not joins:
                 self.headings.append(Heading(start, self._length, heading))
-            mark = properties.find(f"{W}rPr") if properties is not None else None
-            self._joins = mark is not None and (
-                mark.find(f"{W}del") is not None or mark.find(f"{W}moveFrom") is not None
-            )
+            self._joins = goes_on
         for box in boxes:
             self.blocks(box)
 
