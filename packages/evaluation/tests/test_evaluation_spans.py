@@ -311,9 +311,9 @@ def test_bootstrap_equals_scoring_the_drawn_contracts() -> None:
 def test_a_thousand_draws_take_seconds() -> None:
     gold, predictions = random_corpus(102)
     matches = match_spans(gold, predictions)
-    started = time.perf_counter()
+    started = time.process_time()
     interval = bootstrap_ci(matches, 0.5)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
     scores = score_spans(matches, 0.5)
     for name in ("aupr", "p_at_80r", "micro_f1", "macro_f1", "presence_auroc_macro"):
         low, high = interval[name]

@@ -177,12 +177,10 @@ def _is_number(value: object) -> bool:
 
 
 def _smoothed(values: Sequence[float], width: int) -> list[float]:
-    """The mean of the last ``width`` values at each point."""
-    width = max(2, width)
-    return [
-        sum(values[max(0, i - width + 1) : i + 1]) / len(values[max(0, i - width + 1) : i + 1])
-        for i in range(len(values))
-    ]
+    """The mean of the values within half of ``width`` on either side of each point."""
+    half = max(1, width // 2)
+    windows = [values[max(0, i - half) : i + half + 1] for i in range(len(values))]
+    return [sum(window) / len(window) for window in windows]
 
 
 def reliability_diagram(bins: Sequence[ReliabilityBin], path: Path, *, title: str = "") -> FigureFiles:

@@ -298,7 +298,13 @@ class Sketch:
         for stop in re.finditer(r"\.(?=\s+(?:[A-Z(\"]|\d{1,2}[.)]))", text[body.start : body.end]):
             end = body.start + stop.end()
             word = re.search(r"([\w.]+)\.$", text[max(0, end - 20) : end])
-            if word is None or len(word[1]) < 4 or word[1].lower() in _ABBREVIATIONS or word[1].isdigit():
+            if (
+                word is None
+                or len(word[1]) < 4
+                or "." in word[1]
+                or word[1].lower() in _ABBREVIATIONS
+                or word[1].isdigit()
+            ):
                 continue
             start = max(
                 previous, text.rfind("\n\n", previous, end) + 2, text.rfind("     ", previous, end - 60) + 5
@@ -309,7 +315,11 @@ class Sketch:
             letters = [c for c in piece if c.isalpha()]
             if 60 <= len(piece) <= 900 and letters and sum(map(str.islower, letters)) / len(letters) > 0.8:
                 quiet = not re.search(r"_{3}|\.{4}|Source:|/s/|\bPage\b|\* \* \*|By:", piece)
-                if quiet and re.search(r"\b(?:shall|will|may|is|are|agrees?|must)\b", piece):
+                if (
+                    quiet
+                    and piece.count("(") == piece.count(")")
+                    and re.search(r"\b(?:shall|will|may|is|are|agrees?|must)\b", piece)
+                ):
                     found.append(Range(start, end))
         return found
 

@@ -73,7 +73,7 @@ _FRESH_MEANINGS: Final = (
 
 _PERIOD_TERMS: Final = (
     "Response Window", "Grace Interval", "Remedial Period", "Consultation Period", "Objection Period",
-    "Verification Period", "Standstill Interval", "Payment Window",
+    "Verification Period", "Standstill Interval", "Action Window",
 )  # fmt: skip
 
 # Another meaning for a term, by its last word; the last entry serves any other.
@@ -321,7 +321,7 @@ def only_use_deleted(sketch: Sketch, rng: Random) -> Plan | None:
         if (
             homes
             and '"' not in whole
-            and not re.match(r"[\d(]", whole)
+            and whole[0].isupper()
             and not term.whole.start - 400 < homes[0].start < term.whole.end
         ):
             plans.append((term, homes[0]))
