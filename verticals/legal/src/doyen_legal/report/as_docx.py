@@ -86,12 +86,13 @@ def _without_overlap(found: list[tuple[Finding, list[Place]]]) -> list[tuple[Fin
 
 def _open(document: Document, source: Path | None) -> Any:
     import docx
+    from docx.opc.exceptions import OpcError
 
     if source is None or document.media_type != DOCX:
         return _from_text(document)
     try:
         return docx.Document(str(source))
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile, SyntaxError) as error:
+    except (OpcError, KeyError, ValueError, OSError, zipfile.BadZipFile, SyntaxError) as error:
         raise NotApplicable("LEG-045", f"the DOCX cannot be copied ({type(error).__name__})") from error
 
 
