@@ -64,7 +64,7 @@ class Transport(filesystem.Transport):
 
         def poll() -> None:
             with suppress(Empty):
-                while True:
+                while self.cycle is not None:
                     self.cycle.get(self._deliver)
 
         loop.call_repeatedly(self.polling_interval, poll)
