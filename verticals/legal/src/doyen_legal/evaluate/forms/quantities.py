@@ -159,21 +159,31 @@ def expiry_before_agreement(sketch: Sketch, rng: Random) -> Plan | None:
     made, expiry = sketch.made, _expiry(sketch)
     if made is None or expiry is None:
         return None
-    return Plan(
-        [replaced(Range(expiry.start, expiry.end), long_date(_years(made.value, -rng.randint(1, 4), -40)))]
-    )
+    return Plan([_redated(sketch, expiry, _years(made.value, -rng.randint(1, 4), -rng.randint(10, 200)))])
 
 
 def agreement_after_expiry(sketch: Sketch, rng: Random) -> Plan | None:
     """The agreement's date, where it is stated once, moved to after the stated expiration date"""
     made, expiry = sketch.made, _expiry(sketch)
-    if made is None or expiry is None or sum(d.value == made.value for d in sketch.dates) != 1:
+    if made is None or expiry is None or not sketch.made_on_one_day or made.end > expiry.start:
         return None
-    if made.end > expiry.start:
+    if sum(d.value == made.value for d in sketch.dates) != 1:
         return None
-    return Plan(
-        [replaced(Range(made.start, made.end), long_date(_years(expiry.value, rng.randint(1, 3), 20)))]
-    )
+    return Plan([_redated(sketch, made, _years(expiry.value, rng.randint(1, 3), rng.randint(10, 200)))])
+
+
+def _redated(sketch: Sketch, mention: DateMention, value: date) -> Edit:
+    """The date changed, in the form in which it stands: ``3rd day of May, 2004``, ``3 May 2004``, ``May 3, 2004``."""
+    old, new = sketch.text[mention.start : mention.end], long_date(value)
+    if old[0].isdigit():
+        ending = "th" if 11 <= value.day <= 13 else {1: "st", 2: "nd", 3: "rd"}.get(value.day % 10, "th")
+        month = new.split()[0]
+        new = (
+            f"{value.day}{ending} day of {month}, {value.year}"
+            if "day" in old
+            else f"{value.day} {month} {value.year}"
+        )
+    return replaced(Range(mention.start, mention.end), new)
 
 
 def range_reversed(sketch: Sketch, rng: Random) -> Plan | None:
@@ -296,11 +306,7 @@ def _stated_term(sketch: Sketch) -> tuple[re.Match[str], int] | None:
 def end_date_against_term(sketch: Sketch, rng: Random) -> Plan | None:
     """A wrong end date added to the clause that states the term: for five years from the Effective Date, that is, until …"""
     stated, made = _stated_term(sketch), sketch.made
-    if (
-        stated is None
-        or made is None
-        or len({sketch.date_in("Effective Date"), sketch.date_in("Agreement Date")} - {None, made}) > 0
-    ):
+    if stated is None or made is None or not sketch.made_on_one_day:
         return None
     match, months = stated
     wrong = months + rng.choice([12, 24, -6 if months > 12 else 18, 36])

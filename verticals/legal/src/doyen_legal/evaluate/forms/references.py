@@ -202,14 +202,14 @@ def _exhibit_word(sketch: Sketch) -> str | None:
 def _absent_mark(sketch: Sketch, rng: Random, word: str) -> str | None:
     marks = [e.mark for e in [*sketch.attachments, *sketch.exhibit_refs] if e.word == word]
     pool = (
-        [str(n) for n in range(2, 20)]
+        [str(n) for n in range(1, 20)]
         if marks and all(m.isdigit() for m in marks)
-        else list("BCDEFGHJKLMNPQ")
+        else list("ABCDEFGHJKLMNPQ")
     )
     used = sum(mark in marks for mark in pool)
     free = [mark for mark in pool[used:] if not re.search(rf"\b{word}s?\s+[\"']?{mark}\b", sketch.text, re.IGNORECASE)
             and not re.search(rf"(?i:{word}s)\s[^.]{{0,40}}\b{mark}\b", sketch.text)]  # fmt: skip
-    return rng.choice(free[:5]) if free else None
+    return rng.choice(free[: 5 if marks else 1]) if free else None
 
 
 def _new_exhibit(sketch: Sketch, rng: Random) -> str | None:
