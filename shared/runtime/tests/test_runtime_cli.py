@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -146,11 +145,13 @@ def test_bench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
 
 
 def test_a_reader_that_goes_away_is_not_an_error() -> None:
-    command = f"{sys.executable} -m doyen_runtime version --json | true"
-    done = subprocess.run(
-        command, shell=True, capture_output=True, text=True, check=False, env=dict(os.environ)
-    )  # noqa: S602
-    assert done.stderr == ""
+    command = [sys.executable, "-m", "doyen_runtime", "version", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    assert process.wait() == 1
 
 
 def test_options_are_pairs() -> None:
