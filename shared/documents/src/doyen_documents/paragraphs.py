@@ -238,15 +238,13 @@ def _across(before: Line, after: Line, right: float, vocabulary: Counter[str], r
 def _joined(before: Line, after: Line, vocabulary: Counter[str], raw: str) -> Joint:
     """Two lines of one paragraph as one: a space, or nothing after a hyphen that stands in a word."""
     head, tail = before.words[-1].text, after.words[0].text
-    if len(head) > 1 and head[-1] in "-\u00ad\u2010" and head[-2].isalpha() and tail[0].isalpha():
+    if len(head) > 1 and head[-1] in "-\u2010" and head[-2].isalpha() and tail[0].isalpha():
         return Joint("", raw, "hyphen", cut=_divides(head, tail, vocabulary))
     return Joint(" ", raw, "wrap")
 
 
 def _divides(head: str, tail: str, vocabulary: Counter[str]) -> bool:
     """Whether the hyphen at a line's end only divides a word, judged by the words that the document itself uses."""
-    if head[-1] == "\u00ad":
-        return True
     left = re.split(r"\W", head[:-1])[-1].lower()
     right = re.match(r"\w+", tail)
     if not tail[0].islower() or right is None:

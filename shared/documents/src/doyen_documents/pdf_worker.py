@@ -116,8 +116,11 @@ def _point(value: Any) -> float:
 
 
 def _clean(text: str) -> str:
-    """Without control characters and lone surrogates, which no output format can hold."""
-    return "".join(c for c in text if c.isprintable() or c == "\u00ad")
+    """Without control characters and lone surrogates, which no output format can hold.
+
+    A soft hyphen that a PDF draws is a hyphen: fonts often code it so.
+    """
+    return "".join(c for c in text.replace("\u00ad", "-") if c.isprintable())
 
 
 def _limit_memory() -> None:

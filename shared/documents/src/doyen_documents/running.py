@@ -87,19 +87,24 @@ def _repeated(sheets: Sequence[Sheet], hits: list[_Hit]) -> list[_Hit]:
     if not _texts_agree(sheets, hits):
         return []
     letters = sum(c.isalpha() for c in _line(sheets, hits[0]).text)
+    long = letters >= LONG_LETTERS and _enough({hit.page for hit in hits}, len(sheets))
     size = median(_line(sheets, hit).size for hit in hits)
-    kept = []
-    for hit in hits:
-        line = _line(sheets, hit)
-        level = {h.page for h in hits if abs(_line(sheets, h).top - line.top) <= SAME_HEIGHT}
-        if _enough(level, len(sheets)) or (
-            letters >= LONG_LETTERS and _enough({h.page for h in hits}, len(sheets))
-        ):
-            # The title on the first page may be what the headers repeat: it is set larger.
-            if hit.page == 0 and line.size > 1.15 * size:
-                continue
-            kept.append(hit)
-    return kept
+    heights = [round(_line(sheets, hit).top / SAME_HEIGHT) for hit in hits]
+    at_height: dict[int, set[int]] = defaultdict(set)
+    for hit, height in zip(hits, heights, strict=True):
+        at_height[height].add(hit.page)
+    level = {
+        height: _enough(
+            pages | at_height.get(height - 1, set()) | at_height.get(height + 1, set()), len(sheets)
+        )
+        for height, pages in at_height.items()
+    }
+    return [
+        hit
+        for hit, height in zip(hits, heights, strict=True)
+        # The title on the first page may be what the headers repeat: it is set larger.
+        if (long or level[height]) and not (hit.page == 0 and _line(sheets, hit).size > 1.15 * size)
+    ]
 
 
 def _texts_agree(sheets: Sequence[Sheet], hits: list[_Hit]) -> bool:
