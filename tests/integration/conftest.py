@@ -77,10 +77,19 @@ class Site:
         """Wait until nothing of the batch is queued or running; its documents by name."""
         ledger = self.ledger()
         try:
-            wait(lambda: ledger.progress(batch).settled == ledger.progress(batch).total, self.log)
+            wait(
+                lambda: ledger.progress(batch).settled == ledger.progress(batch).total,
+                lambda: self.state(batch),
+            )
             return {Path(row["path"]).stem: row for row in ledger.documents(batch)}
         finally:
             ledger.close()
+
+    def state(self, batch: str) -> str:
+        """What is not settled, what waits for a message, and the log: for a test that waits in vain."""
+        ledger = self.ledger()
+        rows = [row for row in ledger.documents(batch) if row["state"] in ("queued", "running")]
+        return f"{self.log()}\n{rows}\n{ledger.waiting(ring_again_seconds=-1)}"
 
     def runs(self, name: str) -> tuple[list[int], list[int]]:
         """The processes that began, and those that ended, the review of a document."""
@@ -218,6 +227,7 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
         "DOYEN_SWEEP_SECONDS": "0.4",
         "DOYEN_RING_AGAIN_SECONDS": "1",
         "DOYEN_MAX_ATTEMPTS": "2",
+        "DOYEN_LOG_LEVEL": "DEBUG",
         "DOYEN_TESTKIT_RUNS": str(tmp_path / "runs"),
         "OMP_NUM_THREADS": "1",
     }

@@ -65,7 +65,7 @@ class Transport(filesystem.Transport):
         def poll() -> None:
             with suppress(Empty):
                 while self.cycle is not None:
-                    self.cycle.get(self._deliver)
+                    self.cycle.get(self._deliver)  # type: ignore[no-untyped-call]
 
         loop.call_repeatedly(self.polling_interval, poll)
 

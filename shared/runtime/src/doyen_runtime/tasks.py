@@ -39,14 +39,15 @@ def sweep(vertical: str) -> None:
     except Exception as error:
         logger.error("sweep stopped", extra={"vertical": vertical}, exc_info=error)
         return
-    if rung or done.requeued or done.quarantined:
-        logger.info(
-            "swept",
-            extra={
-                "vertical": vertical,
-                "rung": rung,
-                "requeued": done.requeued,
-                "quarantined": done.quarantined,
-                "finished": done.finished,
-            },
-        )
+    changed = rung or done.requeued or done.quarantined
+    logger.log(
+        logging.INFO if changed else logging.DEBUG,
+        "swept",
+        extra={
+            "vertical": vertical,
+            "rung": rung,
+            "requeued": done.requeued,
+            "quarantined": done.quarantined,
+            "finished": done.finished,
+        },
+    )

@@ -68,9 +68,9 @@ def _run(settings: Settings, vertical: str, processes: int) -> int:
     sweeps = queue.sweep_queue_name(settings, vertical)
 
     def send_sweep() -> None:
-        app.send_task(
-            queue.SWEEP, args=(vertical,), queue=sweeps, expires=settings.sweep_seconds, ignore_result=True
-        )
+        # Sweeps that nobody had time for go away, but not so soon that a busy machine drops them all.
+        expires = max(60.0, settings.sweep_seconds)
+        app.send_task(queue.SWEEP, args=(vertical,), queue=sweeps, expires=expires, ignore_result=True)
 
     class Sweeper(bootsteps.StartStopStep):
         """Ask for a sweep at the start and at intervals. The children do it: the parent never opens the ledger."""
