@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -82,20 +83,17 @@ class Finder:
         ]
 
     def _by_pattern(self, locator: Locator) -> list[Range]:
+        """The sentences that a match touches: a match may begin in the heading of the clause that it ends in."""
         text = self.document.text
-        hits = sorted(
-            match.start() for pattern in locator.patterns for match in compiled(pattern).finditer(text)
-        )
-        found: list[Range] = []
-        sentences = iter(self.sentences if hits else [])
-        sentence = next(sentences, None)
-        for hit in hits:
-            while sentence is not None and sentence[1] <= hit:
-                sentence = next(sentences, None)
-            if sentence is None:
-                break
-            if not found or found[-1] != sentence:
-                found.append(sentence)
+        hits = [match.span() for pattern in locator.patterns for match in compiled(pattern).finditer(text)]
+        if not hits:
+            return []
+        starts = [start for start, _ in self.sentences]
+        found = []
+        for start, end in sorted(hits):
+            first = max(0, bisect_right(starts, start) - 1)
+            last = max(first, bisect_right(starts, end - 1) - 1)
+            found.append((self.sentences[first][0], self.sentences[last][1]))
         return found
 
 
