@@ -13,6 +13,7 @@ from doyen_legal.consistency.types import Fault, Span
 from doyen_legal.normalise import Mention, add_duration, approximate_days, find_dates, find_durations
 from doyen_legal.normalise.numbers import DIGITS, WORDS, parse_number
 from doyen_legal.normalise.scan import scan
+import itertools
 
 # What a date is, from the words before it. The last of them counts.
 _ROLES: Final = (
@@ -85,7 +86,7 @@ def date_order(source: Source, dates: list[Dated]) -> Iterator[Fault]:
     """An end before its start: in one sentence, or the end of the term before the date of the contract."""
     text = source.text
     flagged: set[int] = set()
-    for first, second in zip(dates, dates[1:], strict=False):
+    for first, second in itertools.pairwise(dates):
         between = text[first.end : second.start]
         if len(between) > 160 or second.day >= first.day:
             continue
@@ -96,7 +97,7 @@ def date_order(source: Source, dates: list[Dated]) -> Iterator[Fault]:
             flagged.add(second.start)
             yield _order_fault(second, first)
     # "shall expire on X, having commenced on Y"
-    for first, second in zip(dates, dates[1:], strict=False):
+    for first, second in itertools.pairwise(dates):
         if (
             first.role == "end" and second.role == "start" and first.day < second.day and first.start not in flagged
             and second.start - first.end < 120 and source.sentence(first.start) == source.sentence(second.start)
@@ -168,8 +169,8 @@ def term_arithmetic(source: Source, dates: list[Dated]) -> Iterator[Fault]:
 def _length_against_dates(source: Source, dates: list[Dated], durations: list[Mention]) -> Iterator[Fault]:
     """ "for five (5) years from 1 January 2010 to 31 December 2012"."""
     text = source.text
-    for first, second in zip(dates, dates[1:], strict=False):
-        if not 0 < (second.day - first.day).days or second.start - first.end > 160:
+    for first, second in itertools.pairwise(dates):
+        if not (second.day - first.day).days > 0 or second.start - first.end > 160:
             continue
         between = text[first.end : second.start]
         starts = first.role == "start" or _START_BEFORE.search(text[max(0, first.start - 40) : first.start])
@@ -239,7 +240,7 @@ def _parts_against_total(source: Source, durations: list[Mention]) -> Iterator[F
     for mention in durations:
         by_sentence.setdefault(source.sentence(mention.start), []).append(mention)
     for (start, end), mentions in by_sentence.items():
-        if end - start > 1200 or len(mentions) < 3 and not any("period" in (m.value.unit or "") for m in mentions):
+        if end - start > 1200 or (len(mentions) < 3 and not any("period" in (m.value.unit or "") for m in mentions)):
             continue
         total = next(
             (m for m in mentions if _TOTAL.search(text[max(start, m.start - 45) : m.start]) or re.match(r"\s+in\s+(?:total|all|the\s+aggregate)\b", text[m.end : m.end + 24], re.I)),

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from doyen_legal.consistency.calendar import date_order, find_dated, term_arithmetic
-from doyen_legal.consistency.definitions import case_drift, duplicate_definitions, undefined_terms, unused_terms
+from doyen_legal.consistency.definitions import (
+    case_drift,
+    duplicate_definitions,
+    undefined_terms,
+    unused_terms,
+)
 from doyen_legal.consistency.figures import number_word_mismatches
 from doyen_legal.consistency.parties import find_parties, party_name_drift
-from doyen_legal.consistency.provisions import conflicting_caps, conflicting_laws, governing_laws, liability_caps
-from doyen_legal.consistency.references import dangling_exhibits, dangling_sections, find_references, find_targets
+from doyen_legal.consistency.provisions import (
+    conflicting_caps,
+    conflicting_laws,
+    governing_laws,
+    liability_caps,
+)
+from doyen_legal.consistency.references import (
+    dangling_exhibits,
+    dangling_sections,
+    find_references,
+    find_targets,
+)
 from doyen_legal.consistency.source import Source
 from doyen_legal.consistency.terms import Terms
 from doyen_legal.consistency.types import Fault

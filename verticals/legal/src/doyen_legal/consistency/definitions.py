@@ -15,7 +15,7 @@ from doyen_legal.consistency.uses import Use, Vocabulary, find_uses, plausible
 
 _DEFINING: Final = frozenset({"means", "bracket", "called"})
 _SINGLE_EXACT: Final = 6
-_MANY_UNDEFINED: Final = 8
+_MANY_UNDEFINED: Final = 3
 
 
 def undefined_terms(source: Source, terms: Terms) -> Iterator[Fault]:
@@ -28,20 +28,26 @@ def undefined_terms(source: Source, terms: Terms) -> Iterator[Fault]:
     for use in find_uses(source, terms):
         if not vocabulary.explains(use.phrase, phrases) and plausible(use.phrase, words):
             found[key(use.phrase)].append(use)
-    # A contract that uses many terms without a definition takes them from somewhere else.
-    if len(found) > _MANY_UNDEFINED:
-        return
-    for uses in found.values():
+    chosen = [uses for uses in found.values() if _as_term(uses)]
+    if len(chosen) > _MANY_UNDEFINED:
+        # Such a contract takes its terms from somewhere else; only what stands alone in it can be a slip.
+        chosen = [uses for uses in chosen if len(uses) <= 2 and " " in uses[0].phrase and uses[0].start < source.body_end]
+        if len(chosen) > _MANY_UNDEFINED:
+            return
+    for uses in chosen:
         first = uses[0]
-        if not any(use.strong for use in uses):
-            continue
-        if " " not in first.phrase and (len(uses) < 2 or not all(use.strong for use in uses)):
-            continue
         yield Fault(
             "undefined-term", first.start, first.end,
             f'"{first.phrase}" is used as a defined term, but is defined nowhere in the document.',
             tuple((use.start, use.end) for use in uses[1:]),
         )  # fmt: skip
+
+
+def _as_term(uses: list[Use]) -> bool:
+    """Whether a phrase stands as a term does: behind a determiner or before a verb; a single word, twice so."""
+    if " " in uses[0].phrase:
+        return any(use.strong for use in uses)
+    return len(uses) >= 2 and all(use.strong for use in uses)
 
 
 def unused_terms(source: Source, terms: Terms) -> Iterator[Fault]:
@@ -123,7 +129,8 @@ def _drifted(
     if not single and exact and len(partial) <= 2:
         for start, end in partial:
             capitals = " ".join(word for word in text[start:end].split() if word[0].isupper())
-            if key(capitals) not in terms.known and not _in_definition(source, start, definition):
+            rare = len(partial) == 1 and len(exact) >= 2 * _MULTI_EXACT
+            if (rare or key(capitals) not in terms.known) and not _in_definition(source, start, definition):
                 yield start, end
     if len(exact) < (_SINGLE_EXACT if single else _MULTI_EXACT) or len(small) > (1 if single else 2):
         return
@@ -133,7 +140,10 @@ def _drifted(
         previous, following = _context(text, start, end)
         if previous in _INDEFINITE or _OTHER_DATE.match(text, end) or _in_definition(source, start, definition):
             continue
-        if (previous, following) in contexts if single else previous in before:
+        if single:
+            if (previous, following) in contexts and previous:
+                yield start, end
+        elif previous in before and (len(small) == 1 or len(exact) >= 3 * _MULTI_EXACT):
             yield start, end
 
 
@@ -158,7 +168,8 @@ def _in_definition(source: Source, offset: int, definition: Definition) -> bool:
     start, end = source.sentence(offset)
     if definition.form in ("bracket", "called") and offset < definition.start:
         return True
-    return bool(re.search(r"\"[^\"]{1,60}\"", source.text[start:end])) or start <= definition.start < end
+    near = source.text[max(start, offset - 100) : min(end, offset + 120)]
+    return bool(re.search(r"\"[^\"]{1,60}\"", near)) or start <= definition.start < end
 
 
 def _occurrences(source: Source, term: str) -> Iterator[Span]:

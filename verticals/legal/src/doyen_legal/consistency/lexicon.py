@@ -7,9 +7,15 @@ Directors"). Built by ``python -m doyen_legal.consistency.lexicon --data FILE``.
 
 from __future__ import annotations
 
+import argparse
 import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Final, NamedTuple
 
 _FILE: Final = "lexicon.json"
@@ -27,3 +33,55 @@ def lexicon() -> Lexicon:
     """The shipped lexicon."""
     data = json.loads(files(__package__).joinpath(_FILE).read_text(encoding="utf-8"))
     return Lexicon(frozenset(data["words"].split()), frozenset(data["phrases"]))
+
+
+# A word of two contracts is a word; a phrase that three use, mostly undefined, needs no definition.
+_WORD_CONTRACTS: Final = 2
+_PHRASE_CONTRACTS: Final = 3
+_UNDEFINED_SHARE: Final = 0.6
+
+
+def build(texts: Iterable[str]) -> dict[str, object]:
+    """Count the lexicon in ``texts``."""
+    from doyen_documents import from_text
+    from doyen_legal.consistency.source import Source
+    from doyen_legal.consistency.terms import Terms, key
+    from doyen_legal.consistency.uses import Vocabulary, find_uses
+
+    words: Counter[str] = Counter()
+    undefined: Counter[str] = Counter()
+    defined: Counter[str] = Counter()
+    for text in texts:
+        words.update(set(re.findall(r"(?<![A-Za-z'])[a-z]{2,}(?![A-Za-z])", text)))
+        source = Source(from_text(text))
+        terms = Terms(source)
+        vocabulary = Vocabulary(terms)
+        defined.update(terms.known)
+        uses = {use.phrase for use in find_uses(source, terms)}
+        undefined.update({use.lower() for use in uses if not vocabulary.explains(use, frozenset())})
+    phrases = [
+        phrase
+        for phrase, count in undefined.items()
+        if count >= _PHRASE_CONTRACTS and count / (count + defined[key(phrase)]) >= _UNDEFINED_SHARE
+    ]
+    return {
+        "words": " ".join(sorted(word for word, count in words.items() if count >= _WORD_CONTRACTS)),
+        "phrases": sorted(phrases),
+    }
+
+
+def main() -> int:
+    """Write ``lexicon.json`` beside this file from a CUAD file."""
+    from doyen_legal.corpora import read_cuad
+
+    parser = argparse.ArgumentParser(prog="python -m doyen_legal.consistency.lexicon", description=main.__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="CUAD's train part")
+    lexicon_data = build(contract.text for contract in read_cuad(parser.parse_args().data))
+    Path(__file__).with_name(_FILE).write_text(
+        json.dumps(lexicon_data, ensure_ascii=False, indent=0) + "\n", encoding="utf-8"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

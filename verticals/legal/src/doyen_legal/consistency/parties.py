@@ -91,16 +91,16 @@ def _form(text: str) -> str:
 
 def party_name_drift(source: Source, terms: Terms, parties: list[Party]) -> Iterator[Fault]:
     """A party's name with another form of company or another spelling, and a misspelled role."""
-    yield from _name_drift(source, terms, parties)
+    yield from _name_drift(source, parties)
     yield from _alias_drift(source, terms, parties)
 
 
-def _name_drift(source: Source, terms: Terms, parties: list[Party]) -> Iterator[Fault]:
+def _name_drift(source: Source, parties: list[Party]) -> Iterator[Fault]:
     text = source.text
     stems = {party.stem for party in parties}
     introduced = {party.span[0] for party in parties}
     for match in scan(_NAME, text, _FORM_TRIGGER, 90, 24):
-        if match.start() in introduced or _introduced(text, match.end(), terms):
+        if match.start() in introduced or _introduced(text, match.end()):
             continue
         stem, form = _stem(match["stem"]), _form(match["form"])
         for party in parties:
@@ -120,7 +120,7 @@ def _name_drift(source: Source, terms: Terms, parties: list[Party]) -> Iterator[
             break
 
 
-def _introduced(text: str, end: int, terms: Terms) -> bool:
+def _introduced(text: str, end: int) -> bool:
     """Whether the name is introduced as a company of its own: `Acme Ltd., a Nevada corporation ("Acme UK")`."""
     after = text[end : end + 160]
     return bool(

@@ -54,7 +54,7 @@ _STATUTE_WORDS: Final = re.compile(
 )
 # A number with the place of a heading or an item: after a break or a sentence's end, or before ". ", ") ".
 _PLAIN_HEAD: Final = re.compile(
-    r"(?:(?<=\n)[ ]*|\A\s*|(?<=[.;:!?)\"])\s+|(?<=\s{2}))(?P<number>\d{1,3})(?=\s?[.):]?(?:\s|\(|\"|[A-Z])|\.\d)"
+    r"(?:(?<=\n)[ ]{0,20}|\A\s*|(?<=[.;:!?)\"])\s{1,40}|(?<=\s{2}))(?P<number>\d{1,3})(?=\s?[.):]?(?:\s|\(|\"|[A-Z])|\.\d)"
     r"|(?<![\w.,$/#:\-])(?P<loose>\d{1,3})(?=\s?[.)](?:\s|[A-Z\"(]))",
 )
 _DOTTED: Final = re.compile(r"(?<![\w$#])(?P<number>\d{1,3}\s?(?:\.\s?\d{1,3})+)(?![\d%])(?!,\d)")
@@ -62,7 +62,7 @@ _WORD_HEAD: Final = re.compile(
     r"\b(?P<word>SECTION|Section|ARTICLE|Article|CLAUSE|Clause|PARAGRAPH|Paragraph|Sec\.|SEC\.|§)\s*(?P<number>\d{1,3}|[IVXL]{1,7}|(?-i:[A-Z][A-Za-z]+))(?=\s*(?:[.:\-]|\n|\s{2}|[A-Z(\"]))"
 )
 _ROMAN_HEAD: Final = re.compile(
-    r"(?:(?<=\n)[ ]*|\A\s*|(?<=[.;:!?)\"])\s+|(?<=\s{2}))(?P<number>[IVX]{1,6})(?=\s?[.):\-])"
+    r"(?:(?<=\n)[ ]{0,20}|\A\s*|(?<=[.;:!?)\"])\s{1,40}|(?<=\s{2}))(?P<number>[IVX]{1,6})(?=\s?[.):\-])"
 )
 _LETTER: Final = re.compile(r"(?<!\w)\(?\s?([A-Za-z]{1,4}|\d{1,2})\s?\)|(?<![\w.])([A-Za-z])\.(?=\s)")
 _ROMAN_VALUES: Final = {"I": 1, "V": 5, "X": 10, "L": 50}
@@ -368,7 +368,7 @@ def dangling_exhibits(source: Source) -> Iterator[Fault]:
 
 
 _LISTED: Final = re.compile(
-    rf"(?:(?<=\n)|(?<=\s{{2}}))[ ]*{EXHIBIT_WORD}\s+(?:No\.?\s*)?[\"']?(?P<label>{_LABEL})[\"']?(?=\s*(?:[:\-.]\s*[A-Z\"(]|\n|\s{{2,}}[A-Z\"(]))"
+    rf"(?:(?<=\n)|(?<=\s{{2}}))[ ]{{0,20}}{EXHIBIT_WORD}\s+(?:No\.?\s*)?[\"']?(?P<label>{_LABEL})[\"']?(?=\s*(?:[:\-.]\s*[A-Z\"(]|\n|\s{{2,}}[A-Z\"(]))"
 )
 
 

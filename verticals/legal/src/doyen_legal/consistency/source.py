@@ -21,18 +21,19 @@ _DOUBLED: Final = re.compile(r"''")
 # What EDGAR and printing put between the lines of a clause.
 _FOOTER: Final = re.compile(
     r"(?:Source:\s+[^\n]{1,120}?,\s+(?:8-K|10-K|10-Q|S-1|F-1|S-4|20-F|DRS|6-K|10-12G|SB-2|424B\d|10-KSB|POS|485|N-1A)[^\n,]{0,24},\s+\d{1,2}/\d{1,2}/\d{4})"
-    r"|(?:(?<=\n)[ ]*(?:-\s?)?(?:Page\s+)?\d{1,3}(?:\s+of\s+\d{1,3})?(?:\s?-)?[ ]*(?=\n))"
+    r"|(?:(?<=\n)[ ]{0,20}(?:-\s?)?(?:Page\s+)?\d{1,3}(?:\s+of\s+\d{1,3})?(?:\s?-)?[ ]{0,20}(?=\n))"
     r"|(?:\[\*+\]|\[\s*\*[\s*]*\])",
     re.I,
 )
 # A list of exhibits in a table of contents stands in this first share of the text.
 _CONTENTS_SHARE: Final = 0.15
+_SIGNATURE_CHARS: Final = 2500
 _SIGNATURES: Final = re.compile(
     r"\bIN\s+WITNESS\s+(?:WHEREOF|HEREOF)|\bIN\s+TESTIMONY\s+WHEREOF|\bSIGNED\s+(?:by|for\s+and\s+on\s+behalf)|\[\s*signature\s+page",
     re.I,
 )
 _PART: Final = re.compile(
-    r"(?:(?<=\n)|\A|(?<=\s{3})|(?<=[.!)\]:]\s\s)|(?<=[.!)\]:]\s))[ ]*"
+    r"(?:(?<=\n)|\A|(?<=\s{3})|(?<=[.!)\]:]\s\s)|(?<=[.!)\]:]\s))[ ]{0,20}"
     r"(?P<kind>EXHIBIT|SCHEDULE|ANNEX|APPENDIX|ATTACHMENT|ADDENDUM|Exhibit|Schedule|Annex|Appendix|Attachment|Addendum)"
     r"\s+(?:No\.?\s*|NO\.?\s*|#\s*)?[\"']?(?P<label>[A-Z]{1,2}(?:-?\d{1,2})?|\d{1,2}(?:\.\d{1,2}|[A-Z]|-\d)?(?:\([a-z0-9]\))?|[IVX]{1,5}|ONE|TWO|THREE|FOUR|One|Two|Three|Four)[\"']?(?![\w'])"
 )
@@ -40,7 +41,7 @@ _PART: Final = re.compile(
 _NOT_HEADING: Final = re.compile(
     r"\s*(?:[,;)]|(?:hereto|hereof|attached|to\s+this|to\s+the|of\s+this|is\b|are\b|shall|will|and\s|or\s|sets?\b|contains?|which|for\b|as\b|in\b|may\b|includes?|shows?|provides?|lists?|under|annexed|below|above|hereunder|applies|has\b|have\b|by\b|from\b|if\b|with\b|on\b|at\b|that\b|upon\b|within\b|\"))"
 )
-_BOUNDARY: Final = re.compile(r"(?<=[.;?!])[\"')]?\s+(?=[A-Z(\"\d])|\n[ ]*\n\s*(?=[A-Z(\"\d])")
+_BOUNDARY: Final = re.compile(r"(?<=[.;?!])[\"')]?\s+(?=[A-Z(\"\d])|\n[ ]{0,20}\n\s*(?=[A-Z(\"\d])")
 _ABBREVIATION: Final = re.compile(
     r"(?:\b(?:Inc|Corp|Ltd|Co|No|Nos|Sec|Art|vs|Mr|Mrs|Ms|Dr|St|Jr|Sr|L\.P|L\.L\.C|N\.A|S\.A|U\.S|U\.S\.A|D\.C|e\.g|i\.e|approx|Jan|Feb|Mar|Apr|Aug|Sept|Oct|Nov|Dec|[A-Z])\.)[\"')]?$"
 )
@@ -91,7 +92,11 @@ class Source:
 
     def part_at(self, offset: int) -> Part:
         """The part that holds ``offset``; a repeated page heading of an exhibit does not divide it."""
-        return self.parts[bisect_right([part.start for part in self.parts], offset) - 1]
+        return self.parts[bisect_right(self._part_starts, offset) - 1]
+
+    @cached_property
+    def _part_starts(self) -> list[int]:
+        return [part.start for part in self.parts]
 
     def scope(self, offset: int) -> str:
         """The name of the part at ``offset``: empty in the body, "Exhibit A" in that exhibit."""
@@ -106,6 +111,15 @@ class Source:
         return min([*found[:1], limit])
 
     @cached_property
+    def _signed(self) -> list[int]:
+        return [match.start() for match in _SIGNATURES.finditer(self.text)]
+
+    def signed(self, offset: int) -> bool:
+        """Whether ``offset`` lies in a block of signatures, full of names and titles."""
+        index = bisect_right(self._signed, offset) - 1
+        return index >= 0 and offset - self._signed[index] < _SIGNATURE_CHARS
+
+    @cached_property
     def is_amendment(self) -> bool:
         """Whether the document changes another one, whose sections and terms it names as its own."""
         return bool(_AMENDMENT.search(self.text, 0, 500)) and bool(
@@ -118,7 +132,7 @@ class Source:
         return [0] + [
             match.end()
             for match in _BOUNDARY.finditer(text)
-            if "\n" in match[0].strip(" ") and match[0].count("\n") > 1
+            if ("\n" in match[0].strip(" ") and match[0].count("\n") > 1)
             or not _ABBREVIATION.search(text, max(0, match.start() - 8), match.start())
         ]
 

@@ -28,7 +28,7 @@ _MEANS: Final = re.compile(
     rf"\"\s*(?P<term>(?-i:[A-Z0-9])[^\"]{{0,80}}?)[\s,.;:]*\"(?P<between>(?:\s*\([^()]{{0,120}}\))?(?:,?\s*(?:and|or|,|/)\s*\"[^\"]{{1,80}}\")*(?:\s*\([^()]{{0,80}}\))?(?:,?\s+(?:as\s+used|when\s+used|as\s+applied|with\s+respect\s+to|in\s+relation\s+to|of\s+(?:a|any|the)|for\s+(?:the\s+)?purposes?|in\s+respect\s+of|as\s+to|used)[^\";.]{{0,100}}?,?)?\s*[:,]?\s*)(?P<verb>{_VERB})",
     re.I,
 )
-_COLON: Final = re.compile(r"(?:(?<=\n)|(?<=\s{2})|(?<=[.;]\s)|(?<=\d\s)|(?<=[.)]\s))[ ]*\"\s*(?P<term>[A-Z0-9][^\"]{0,80}?)\s*\"\s*(?::|-\s|=)")
+_COLON: Final = re.compile(r"(?:(?<=\n)|(?<=\s{2})|(?<=[.;]\s)|(?<=\d\s)|(?<=[.)]\s))[ ]{0,20}\"\s*(?P<term>[A-Z0-9][^\"]{0,80}?)\s*\"\s*(?::|-\s|=)")
 _BRACKET: Final = re.compile(r"[(\[](?P<inside>[^()\[\]]{0,240}?\"[^()\[\]]{1,240}?)[)\]]")
 _BRACKET_WORDS: Final = re.compile(
     r"(?:\s|,|;|:|\.|/|-|\"[^\"]{1,80}\"|\b(?:and|or|the|this|these|those|each|either|an?|any|such|all|as|is|are|be|shall|may|to|of|in|for|its?|their|both|collectively|together|jointly|severally|individually|singly|singularly|respectively|with|its|affiliates|hereinafter|hereafter|herein|hereunder|hereto|hereby|referred|refer|called|known|defined|designated|sometimes|also|from|time|being|purposes|agreement|contract|amendment|document|parties|party|term|terms|collective|individual|such|exhibit|schedule|foregoing|which|what|under|on|by|plural|singular|alternatively|interchangeably|as\s+the\s+context|case|previously|after|simply|where|above|below|generally|trading|subject|limitation|without|including|other|one|more|every|will|between|section|them|it|he|she|we|us|you|our|your)\b)*",
@@ -39,7 +39,7 @@ _CALLED: Final = re.compile(
     re.I,
 )
 _PLAIN_MEANS: Final = re.compile(
-    r"(?:(?<=\n)|(?<=\s{2})|(?<=[.;:)]\s)|(?<=\d\s)|(?<=\bterm\s)|(?<=\bterms\s))[ ]*(?P<term>(?-i:[A-Z][\w&'/.-]*(?:[ \n]+(?:of|and|or|for|to|in|the|[A-Z][\w&'/-]*)){0,6}))\s*(?:,\s+as\s+used\s+(?:herein|in\s+this\s+\w+),\s+|\([^()]{0,60}\)\s*)?(?:shall\s+mean\b|means?\b(?!\s+of)|(?:has|have|shall\s+have)\s+the\s+(?:meaning|following)|is\s+(?:hereby\s+)?defined\s+as|will\s+mean\b|refers\s+to\b)",
+    r"(?:(?<=\n)|(?<=\s{2})|(?<=[.;:)]\s)|(?<=\d\s)|(?<=\bterm\s)|(?<=\bterms\s))[ ]{0,20}(?P<term>(?-i:[A-Z][\w&'/.-]*(?:[ \n]+(?:of|and|or|for|to|in|the|[A-Z][\w&'/-]*)){0,6}))\s*(?:,\s+as\s+used\s+(?:herein|in\s+this\s+\w+),\s+|\([^()]{0,60}\)\s*)?(?:shall\s+mean\b|means?\b(?!\s+of)|(?:has|have|shall\s+have)\s+the\s+(?:meaning|following)|is\s+(?:hereby\s+)?defined\s+as|will\s+mean\b|refers\s+to\b)",
     re.I,
 )
 _PLAIN_BRACKET: Final = re.compile(
@@ -49,7 +49,7 @@ _PLAIN_BRACKET: Final = re.compile(
 _ALONE: Final = re.compile(r"\(\s*(?P<term>[A-Z][\w&'/-]+(?:\s[A-Z][\w&'/-]+)?)\s*\)")
 _QUOTED: Final = re.compile(r"\"\s*([A-Z0-9][^\"]{0,80}?)[\s,.;:]*\"")
 _OTHER_MEANING: Final = re.compile(
-    r"\b(?:capitali[sz]ed\s+(?:terms?|words?|expressions?)|(?:all\s+)?(?:terms?|words?|expressions?)\s+(?:used|not\s+(?:otherwise\s+)?defined|defined|which\s+are))[^.]{0,160}?\b(?:defined|meanings?|ascribed)\b[^.]{0,200}?\b(?:in|under|by|to)\s+(?:the\s+)?(?!this\b|Section\b|Article\b)[A-Z\"][\w\" -]{0,60}?(?:Agreement|Indenture|Plan|Lease|Contract|Annex|Appendix|Exhibit|Schedule|Prospectus|Glossary|Act|Conditions|Terms|Deed|Rules|[A-Z]{3,})\b",
+    r"\b(?:capitali[sz]ed\s+(?:terms?|words?|expressions?)|(?:all\s+)?(?:terms?|words?|expressions?)\s+(?:used|not\s+(?:otherwise\s+)?defined|defined|which\s+are))[^.]{0,160}?\b(?:defined|meanings?|ascribed)\b[^.]{0,200}?\b(?:in|under|by|to\s+(?:them|such\s+terms?|it)\s+in)\s+(?:the\s+|that\s+certain\s+|such\s+)?(?-i:(?!This\b|Section\b|Sections\b|Article\b)[A-Z\"][\w\" -]{0,60}?)(?-i:Agreement|Indenture|Plan|Lease|Contract|Annex|Appendix|Exhibit|Schedule|Prospectus|Glossary|Act|Conditions|Terms|Deed|Rules|[A-Z]{3,})\b",
     re.I,
 )
 

@@ -29,7 +29,7 @@ _NAME_AFTER: Final = re.compile(
 _EXPLAINED_AFTER: Final = re.compile(r"(?:'s)?,?\s*\(\s*(?:as\s+|each\s+as\s+|such\s+term|or\s+\"|the\s+\"|an?\s+\"|each,?\s|collectively|hereinafter|\"|[A-Z]{2,6}s?\))|,?\s+as\s+(?:such\s+term\s+is\s+|that\s+term\s+is\s+)?defined|\s+\(?(?:defined|described|set\s+forth|specified|identified)\s+in\b|,?\s+(?:a\s+copy\s+of\s+which|attached|dated|between|by\s+and\s+between|entered\s+into|promulgated)\b")
 _HEADING_END: Final = re.compile(r"\s*[.:]|\s*\n|\s+-\s")
 _NAME_WORDS: Final = frozenset(
-    ["act", "code", "law", "laws", "regulation", "regulations", "rule", "rules", "convention", "treaty", "directive", "statute", "commission", "court", "courts", "department", "ministry", "bureau", "authority", "association", "institute", "university", "college", "street", "avenue", "road", "boulevard", "drive", "suite", "floor", "city", "county", "state", "province", "republic", "kingdom", "board", "committee", "officer", "president", "chairman", "director", "secretary", "treasurer", "manager", "vice", "bank", "trust", "fund", "exchange", "internet", "web", "section", "article", "exhibit", "schedule", "annex", "appendix", "attachment", "clause", "paragraph", "page", "agreement", "amendment", "contract", "lease", "licence", "north", "south", "east", "west", "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "christmas", "easter", "god", "inc", "corp", "llc", "ltd", "limited", "corporation", "company", "holdings", "group", "mr", "mrs", "ms", "dr", "esq", "attn", "attention", "english", "american", "standards", "standard", "system", "office", "government", "federal", "national", "international", "united", "states", "treasury", "settlement", "council", "chapter", "part", "title", "volume", "table", "figure", "item", "annexure", "addendum", "recital", "recitals", "preamble", "background", "whereas", "witness", "now", "therefore", "sections", "articles", "exhibits", "schedules"]
+    ["act", "code", "law", "laws", "regulation", "regulations", "rule", "rules", "convention", "treaty", "directive", "statute", "commission", "court", "courts", "department", "ministry", "bureau", "association", "institute", "university", "college", "street", "avenue", "road", "boulevard", "city", "county", "state", "province", "republic", "kingdom", "officer", "president", "chairman", "secretary", "treasurer", "vice", "internet", "web", "section", "article", "exhibit", "schedule", "annex", "appendix", "attachment", "clause", "paragraph", "page", "agreement", "licence", "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "christmas", "easter", "god", "inc", "corp", "llc", "ltd", "limited", "corporation", "company", "holdings", "mr", "mrs", "ms", "dr", "esq", "attn", "attention", "english", "american", "government", "federal", "national", "international", "united", "states", "treasury", "council", "chapter", "annexure", "addendum", "recital", "recitals", "preamble", "background", "whereas", "witness", "now", "therefore", "sections", "articles", "exhibits", "schedules"]
 )  # fmt: skip
 
 
@@ -73,10 +73,12 @@ class Vocabulary:
 
 def find_uses(source: Source, terms: Terms) -> Iterator[Use]:
     """Capitalised phrases that stand where a term would: inside a sentence, not in names or headings."""
-    text, end = source.text, source.body_end
+    text = source.text
     starts = [start for start, _ in terms.spans]
-    for match in _RUN.finditer(text, 0, end):
+    for match in _RUN.finditer(text):
         start, stop = match.span()
+        if source.signed(start) or source.scope(start):
+            continue
         index = bisect_right(starts, stop) - 1
         if index >= 0 and terms.definitions[index].end > start and terms.definitions[index].start <= stop:
             continue
@@ -127,6 +129,14 @@ def find_uses(source: Source, terms: Terms) -> Iterator[Use]:
 def plausible(phrase: str, words: frozenset[str]) -> bool:
     """Whether the phrase could be a term: ordinary words, none of which marks a name, an office or a law."""
     parts = [part.lower() for part in phrase.split()]
-    return all(
-        part in words or singular(part) in words or all(bit in words for bit in part.split("-")) for part in parts
-    ) and not any(part in _NAME_WORDS for part in parts)
+    return all(all(_ordinary(bit, words) for bit in part.split("-")) for part in parts) and not any(part in _NAME_WORDS for part in parts)
+
+
+def _ordinary(word: str, words: frozenset[str]) -> bool:
+    """Whether the word is known, a form of a known one ("qualifying"), or two known ones ("holdback")."""
+    if word in words or singular(word) in words:
+        return True
+    stems = [word[: -len(ending)] for ending in ("ing", "ed", "er", "ment", "able", "ly") if word.endswith(ending)]
+    if any(stem in words or f"{stem}e" in words for stem in stems if len(stem) > 2):
+        return True
+    return any(word[:cut] in words and word[cut:] in words for cut in range(4, len(word) - 3))
