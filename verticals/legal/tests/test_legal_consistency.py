@@ -141,7 +141,9 @@ FAULTY = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "sentence"), [(kind, text) for kind, texts in FAULTY.items() for text in texts])
+@pytest.mark.parametrize(
+    ("kind", "sentence"), [(kind, text) for kind, texts in FAULTY.items() for text in texts]
+)
 def test_the_fault_is_found_where_it_stands(kind: str, sentence: str) -> None:
     text = CONTRACT.replace("{extra}", sentence)
     start = text.index(sentence)
@@ -166,7 +168,9 @@ HARMLESS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "sentence"), [(kind, text) for kind, texts in HARMLESS.items() for text in texts])
+@pytest.mark.parametrize(
+    ("kind", "sentence"), [(kind, text) for kind, texts in HARMLESS.items() for text in texts]
+)
 def test_what_only_looks_like_the_fault_is_left_alone(kind: str, sentence: str) -> None:
     assert found(sentence, kind) == []
 
@@ -198,6 +202,21 @@ def test_faults_lie_in_the_text_and_come_in_order() -> None:
             assert 0 <= start < end <= len(text)
 
 
-@pytest.mark.parametrize("text", ["", " ", "A", "((((((", '"' * 500, "Section " * 300, "(" * 2000, "one " * 2000, "A B " * 3000, " " * 20000, "Acme " + " " * 5000 + "Inc."])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "A",
+        "((((((",
+        '"' * 500,
+        "Section " * 300,
+        "(" * 2000,
+        "one " * 2000,
+        "A B " * 3000,
+        " " * 20000,
+        "Acme " + " " * 5000 + "Inc.",
+    ],
+)
 def test_odd_texts_do_not_stop_the_checker(text: str) -> None:
     assert isinstance(check(document(text)), list)

@@ -16,9 +16,7 @@ _EXCERPT_CHARS = 60
 def check(
     files: Annotated[list[Path], typer.Argument(help="Contracts: PDF, DOCX, HTML or text.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
-    kinds: Annotated[
-        str | None, typer.Option("--kinds", help="Only these kinds, divided by commas.")
-    ] = None,
+    kinds: Annotated[str | None, typer.Option("--kinds", help="Only these kinds, divided by commas.")] = None,
     no_notes: Annotated[bool, typer.Option("--no-notes", help="Leave notes (unused terms) out.")] = False,
 ) -> None:
     """Undefined terms, dangling references, figures, dates, laws and caps that contradict each other.

@@ -66,7 +66,9 @@ def find_dated(source: Source) -> list[Dated]:
         if place >= 0 and len(before) - place > 45:
             role = ""
         around = text[max(sentence_start, mention.start - 240) : min(sentence_end, mention.end + 60)]
-        of_term = bool(_TERM_WORDS.search(around)) and not _OTHER_PAPER.search(around[: mention.start - max(sentence_start, mention.start - 240)][-90:])
+        of_term = bool(_TERM_WORDS.search(around)) and not _OTHER_PAPER.search(
+            around[: mention.start - max(sentence_start, mention.start - 240)][-90:]
+        )
         found.append(Dated(date.fromisoformat(mention.value.text), mention.start, mention.end, role, of_term))
     return found
 
@@ -82,7 +84,7 @@ def _agreement_day(source: Source, dates: list[Dated]) -> Dated | None:
     return None
 
 
-def date_order(source: Source, dates: list[Dated]) -> Iterator[Fault]:
+def date_order(source: Source, dates: list[Dated], *, deadlines: bool = True) -> Iterator[Fault]:
     """An end before its start: in one sentence, or the end of the term before the date of the contract."""
     text = source.text
     flagged: set[int] = set()
@@ -92,7 +94,11 @@ def date_order(source: Source, dates: list[Dated]) -> Iterator[Fault]:
             continue
         starts = first.role == "start" or _START_BEFORE.search(text[max(0, first.start - 40) : first.start])
         joined = starts and _PAIR_BETWEEN.match(between)
-        roles = first.role == "start" and second.role == "end" and source.sentence(first.start) == source.sentence(second.start)
+        roles = (
+            first.role == "start"
+            and second.role == "end"
+            and source.sentence(first.start) == source.sentence(second.start)
+        )
         if joined or roles:
             flagged.add(second.start)
             yield _order_fault(second, first)
@@ -106,7 +112,11 @@ def date_order(source: Source, dates: list[Dated]) -> Iterator[Fault]:
             flagged.add(first.start)
             yield _order_fault(first, second)
     anchor = _agreement_day(source, dates)
-    starts = [dated for dated in dates if dated.role == "start" and dated.of_term and source.scope(dated.start) == ""]
+    starts = [
+        dated
+        for dated in dates
+        if dated.role == "start" and dated.of_term and source.scope(dated.start) == ""
+    ]
     for dated in dates:
         if dated.role != "end" or not dated.of_term or dated.start in flagged or source.scope(dated.start):
             continue
@@ -115,13 +125,15 @@ def date_order(source: Source, dates: list[Dated]) -> Iterator[Fault]:
                 flagged.add(dated.start)
                 yield _order_fault(dated, other)
                 break
-    if anchor is None:
+    if anchor is None or not deadlines:
         return
     for match in _DEADLINE.finditer(text):
         following = next((dated for dated in dates if match.end() <= dated.start <= match.end() + 3), None)
         if following is None or following.start in flagged or source.scope(following.start):
             continue
-        if following.day < anchor.day and not _OTHER_PAPER.search(text[max(0, match.start() - 160) : match.start()]):
+        if following.day < anchor.day and not _OTHER_PAPER.search(
+            text[max(0, match.start() - 160) : match.start()]
+        ):
             flagged.add(following.start)
             yield Fault(
                 "date-order", following.start, following.end,
@@ -131,7 +143,8 @@ def date_order(source: Source, dates: list[Dated]) -> Iterator[Fault]:
 
 
 _DEADLINE: Final = re.compile(
-    r"\b(?:shall|will|must|agrees?\s+to)\b[^.;]{0,160}?\b(?:on\s+or\s+before|no\s+later\s+than|not\s+later\s+than|by|prior\s+to)\s+(?:the\s+)?", re.I
+    r"\b(?:shall|will|must|agrees?\s+to)\b[^.;]{0,160}?\b(?:on\s+or\s+before|no\s+later\s+than|not\s+later\s+than|by|prior\s+to)\s+(?:the\s+)?",
+    re.I,
 )
 
 
@@ -146,23 +159,28 @@ _EQUAL: Final = re.compile(
     rf"(?P<first>(?:{WORDS}(?:\s?\(\s?{DIGITS}\s?\))?|\d{{1,3}}(?:\.\d)?)[\s-]+(?P<first_unit>day|week|month|year)s?)\s*(?:,?\s*\(\s*(?:i\.e\.,?\s*|or\s+|being\s+|that\s+is,?\s*|equal\s+to\s+|equivalent\s+to\s+)?|,?\s+(?:i\.e\.,?|that\s+is,?|or|being|equivalent\s+to|equal\s+to)\s+)(?P<second>(?:{WORDS}(?:\s?\(\s?{DIGITS}\s?\))?|\d{{1,3}}(?:\.\d)?)[\s-]+(?P<second_unit>day|week|month|year)s?)\s*(?P<close>\))?",
     re.I,
 )
-_EQUAL_TRIGGER: Final = re.compile(r"\b(?:day|week|month|year)s?\s*(?:\(|,?\s+(?:i\.e|that\s+is|or|being|equi|equal))", re.I)
-_TERM_OF: Final = re.compile(r"\b(?:term|period|duration|initial\s+term|engagement)\b|\bfor\s+$|\blast\b|\bcontinue", re.I)
-_TOTAL: Final = re.compile(r"\b(?:total(?:ling|s)?|aggregate|combined|overall|maximum|in\s+all|altogether|entire|cumulative)\b", re.I)
-_NOTICE: Final = re.compile(
-    r"\b(?:notice|notif(?:y|ies|ication)|advises?|informs?)\b", re.I
+_EQUAL_TRIGGER: Final = re.compile(
+    r"\b(?:day|week|month|year)s?\s*(?:\(|,?\s+(?:i\.e|that\s+is|or|being|equi|equal))", re.I
 )
+_TERM_OF: Final = re.compile(
+    r"\b(?:term|period|duration|initial\s+term|engagement)\b|\bfor\s+$|\blast\b|\bcontinue", re.I
+)
+_TOTAL: Final = re.compile(
+    r"\b(?:total(?:ling|s)?|aggregate|combined|overall|maximum|in\s+all|altogether|entire|cumulative)\b", re.I
+)
+_NOTICE: Final = re.compile(r"\b(?:notice|notif(?:y|ies|ication)|advises?|informs?)\b", re.I)
 _RENEWAL: Final = re.compile(r"\b(?:renew\w*|exten[ds]\w*|additional|successive|option)\b", re.I)
 _TOLERANCE_DAYS: Final = 16  # a term "of five years to 31 December" may start in mid-month
 
 
-def term_arithmetic(source: Source, dates: list[Dated]) -> Iterator[Fault]:
+def term_arithmetic(source: Source, dates: list[Dated], *, notices: bool = True) -> Iterator[Fault]:
     """Terms whose length does not fit their dates, their parts, their other unit, or the notice before their end."""
     durations = find_durations(source.text)
     yield from _length_against_dates(source, dates, durations)
     yield from _other_unit(source)
     yield from _parts_against_total(source, durations)
-    yield from _notice_against_term(source, durations)
+    if notices:
+        yield from _notice_against_term(source, durations)
     yield from _defined_lengths(source, dates, durations)
 
 
@@ -198,9 +216,17 @@ def _is_term(text: str, mention: Mention) -> bool:
     """Whether the duration is the length of a term, not a notice or a renewal."""
     before = text[max(0, mention.start - 70) : mention.start]
     after = text[mention.end : mention.end + 50]
-    if mention.value.unit is not None or _NOTICE.search(after) or re.search(r"\b(?:within|after|prior|least|every|renew\w*|additional|successive)\b[^,]{0,30}$", before, re.I):
+    if (
+        mention.value.unit is not None
+        or _NOTICE.search(after)
+        or re.search(
+            r"\b(?:within|after|prior|least|every|renew\w*|additional|successive)\b[^,]{0,30}$", before, re.I
+        )
+    ):
         return False
-    if re.match(r"\s*(?:period)?\s*(?:prior|before|after|notice|following\s+the\s+(?:exp|term))", after, re.I):
+    if re.match(
+        r"\s*(?:period)?\s*(?:prior|before|after|notice|following\s+the\s+(?:exp|term))", after, re.I
+    ):
         return False
     return bool(_TERM_OF.search(before)) or bool(re.match(r"[\s-]*(?:term|period|\()", after, re.I))
 
@@ -218,14 +244,20 @@ def _other_unit(source: Source) -> Iterator[Fault]:
     for match in scan(_EQUAL, source.text, _EQUAL_TRIGGER, 60, 70):
         one, two = match["first_unit"].lower(), match["second_unit"].lower()
         joined = source.text[match.end("first") : match.start("second")].lower()
-        if one == two or ("or" in joined.split() and not match["close"]) or ("(" in joined and not match["close"]):
+        if (
+            one == two
+            or ("or" in joined.split() and not match["close"])
+            or ("(" in joined and not match["close"])
+        ):
             continue
         values = []
         for part, unit in ((match["first"], one), (match["second"], two)):
             number = parse_number(re.sub(rf"[\s-]+{unit}s?$", "", part, flags=re.I))
             if number is None:
                 break
-            values.append(float(number.value) * {"day": 1, "week": 7, "month": 365.25 / 12, "year": 365.25}[unit])
+            values.append(
+                float(number.value) * {"day": 1, "week": 7, "month": 365.25 / 12, "year": 365.25}[unit]
+            )
         if len(values) == 2 and abs(values[0] - values[1]) > 0.06 * max(values):
             yield Fault(
                 "term-arithmetic", *match.span(),
@@ -240,10 +272,17 @@ def _parts_against_total(source: Source, durations: list[Mention]) -> Iterator[F
     for mention in durations:
         by_sentence.setdefault(source.sentence(mention.start), []).append(mention)
     for (start, end), mentions in by_sentence.items():
-        if end - start > 1200 or (len(mentions) < 3 and not any("period" in (m.value.unit or "") for m in mentions)):
+        if end - start > 1200 or (
+            len(mentions) < 3 and not any("period" in (m.value.unit or "") for m in mentions)
+        ):
             continue
         total = next(
-            (m for m in mentions if _TOTAL.search(text[max(start, m.start - 45) : m.start]) or re.match(r"\s+in\s+(?:total|all|the\s+aggregate)\b", text[m.end : m.end + 24], re.I)),
+            (
+                m
+                for m in mentions
+                if _TOTAL.search(text[max(start, m.start - 45) : m.start])
+                or re.match(r"\s+in\s+(?:total|all|the\s+aggregate)\b", text[m.end : m.end + 24], re.I)
+            ),
             None,
         )
         if total is None or len(mentions) < 2:
@@ -252,8 +291,18 @@ def _parts_against_total(source: Source, durations: list[Mention]) -> Iterator[F
             m for m in mentions
             if m is not total and not _NOTICE.search(text[max(start, m.start - 30) : min(end, m.end + 45)])
         ]  # fmt: skip
-        initial = [m for m in parts if re.search(r"\b(?:initial|first|original|primary|term)\b", text[max(start, m.start - 60) : m.start], re.I)]
-        renewal = [m for m in parts if _RENEWAL.search(text[max(start, m.start - 60) : min(end, m.end + 25)]) and m not in initial[:1]]
+        initial = [
+            m
+            for m in parts
+            if re.search(
+                r"\b(?:initial|first|original|primary|term)\b", text[max(start, m.start - 60) : m.start], re.I
+            )
+        ]
+        renewal = [
+            m
+            for m in parts
+            if _RENEWAL.search(text[max(start, m.start - 60) : min(end, m.end + 25)]) and m not in initial[:1]
+        ]
         if not initial or not renewal or any(m.value.unit == "successive" for m in renewal):
             continue
         months = _months(initial[0]) + sum(_months(m) * _count(text, m, start) for m in renewal)
@@ -292,7 +341,9 @@ def _notice_against_term(source: Source, durations: list[Mention]) -> Iterator[F
         )  # fmt: skip
         if not prior or not (_NOTICE.search(before) or _NOTICE.search(after)):
             continue
-        renewed = re.search(r"\b(?:each|any|then|current|renewal|initial|such)\b", after[: prior.end() + 60], re.I)
+        renewed = re.search(
+            r"\b(?:each|any|then|current|renewal|initial|such)\b", after[: prior.end() + 60], re.I
+        )
         terms = [
             other
             for other in durations[max(0, index - 4) : index + 4]
@@ -301,7 +352,10 @@ def _notice_against_term(source: Source, durations: list[Mention]) -> Iterator[F
             and re.search(r"\b(?:term|period|renew\w*|extend\w*|successive)\b", text[max(0, other.start - 60) : other.end + 30], re.I)
         ]  # fmt: skip
         for other in terms:
-            if renewed is not None and approximate_days(mention.value.text) >= approximate_days(other.value.text) - 1:
+            if (
+                renewed is not None
+                and approximate_days(mention.value.text) >= approximate_days(other.value.text) - 1
+            ):
                 yield Fault(
                     "term-arithmetic", mention.start, mention.end,
                     f"Notice of {_plain(mention.value.text)} before the end of a term of {_plain(other.value.text)} cannot be given.",
@@ -311,7 +365,8 @@ def _notice_against_term(source: Source, durations: list[Mention]) -> Iterator[F
 
 
 _LENGTH: Final = re.compile(
-    r"\b(?:(?:initial|original|primary|base)\s+term|term\s+of\s+(?:this|the)\s+(?:\w+\s+)?(?:agreement|contract|lease|licen[cs]e)|this\s+agreement|the\s+term)\b", re.I
+    r"\b(?:(?:initial|original|primary|base)\s+term|term\s+of\s+(?:this|the)\s+(?:\w+\s+)?(?:agreement|contract|lease|licen[cs]e)|this\s+agreement|the\s+term)\b",
+    re.I,
 )
 
 
@@ -331,7 +386,9 @@ def _defined_lengths(source: Source, dates: list[Dated], durations: list[Mention
     if not lengths:
         return
     first = lengths[0]
-    initial = [m for m in lengths if re.search(r"\binitial\s+term\b", text[max(0, m.start - 120) : m.start], re.I)]
+    initial = [
+        m for m in lengths if re.search(r"\binitial\s+term\b", text[max(0, m.start - 120) : m.start], re.I)
+    ]
     for other in initial[1:]:
         if abs(_months(other) - _months(initial[0])) > 0.6:
             yield Fault(
@@ -346,13 +403,16 @@ def _defined_lengths(source: Source, dates: list[Dated], durations: list[Mention
     for dated in dates:
         if dated.role != "end" or not dated.of_term or source.scope(dated.start) or dated.day <= start.day:
             continue
-        if abs(dated.start - first.start) > 700 or _RENEWAL.search(text[max(0, dated.start - 120) : dated.start]):
+        if abs(dated.start - first.start) > 700 or _RENEWAL.search(
+            text[max(0, dated.start - 120) : dated.start]
+        ):
             continue
         if source.sentence(dated.start) == source.sentence(start.start) == source.sentence(first.start):
             continue  # looked at above
-        if not _fits(start.day, dated.day, first.value.text) and abs(
-            (add_duration(start.day, first.value.text) - dated.day).days
-        ) > _FAR_DAYS:
+        if (
+            not _fits(start.day, dated.day, first.value.text)
+            and abs((add_duration(start.day, first.value.text) - dated.day).days) > _FAR_DAYS
+        ):
             yield Fault(
                 "term-arithmetic", first.start, first.end,
                 f"The term is {_plain(first.value.text)} from {start.day}, but its end is given as {dated.day}.",

@@ -20,7 +20,7 @@ _MANY_UNDEFINED: Final = 3
 
 def undefined_terms(source: Source, terms: Terms) -> Iterator[Fault]:
     """Capitalised phrases of ordinary words that are used as terms and defined nowhere."""
-    if terms.defined_elsewhere or source.is_amendment:
+    if terms.defined_elsewhere:
         return
     words, phrases = lexicon()
     vocabulary = Vocabulary(terms)
@@ -31,7 +31,11 @@ def undefined_terms(source: Source, terms: Terms) -> Iterator[Fault]:
     chosen = [uses for uses in found.values() if _as_term(uses)]
     if len(chosen) > _MANY_UNDEFINED:
         # Such a contract takes its terms from somewhere else; only what stands alone in it can be a slip.
-        chosen = [uses for uses in chosen if len(uses) <= 2 and " " in uses[0].phrase and uses[0].start < source.body_end]
+        chosen = [
+            uses
+            for uses in chosen
+            if len(uses) <= 2 and " " in uses[0].phrase and uses[0].start < source.body_end
+        ]
         if len(chosen) > _MANY_UNDEFINED:
             return
     for uses in chosen:
@@ -73,9 +77,16 @@ def duplicate_definitions(source: Source, terms: Terms) -> Iterator[Fault]:
     for definitions in groups.values():
         first, *others = definitions
         for other in others:
-            if re.match(r"\s*(?:shall\s+|also\s+|will\s+)*includ|,?\s*(?:By|Name|Title|/s/)\b", source.text[other.end + 1 : other.end + 40]):
+            if re.match(
+                r"\s*(?:shall\s+|also\s+|will\s+)*includ|,?\s*(?:By|Name|Title|/s/)\b",
+                source.text[other.end + 1 : other.end + 40],
+            ):
                 continue  # an addition, or a signature
-            if other.form == first.form == "bracket" and first.start < 3000 and other.start > 0.8 * source.body_end:
+            if (
+                other.form == first.form == "bracket"
+                and first.start < 3000
+                and other.start > 0.8 * source.body_end
+            ):
                 continue
             if other.text[:80] == first.text[:80] and first.form == other.form == "means":
                 continue
@@ -100,7 +111,8 @@ def case_drift(source: Source, terms: Terms) -> Iterator[Fault]:
                 continue
             written = source.text[start:end]
             if all(
-                one[0].isupper() == other[0].isupper() for one, other in zip(written.split(), names, strict=False)
+                one[0].isupper() == other[0].isupper()
+                for one, other in zip(written.split(), names, strict=False)
             ):
                 exact.append((start, end))
             elif written.islower():
@@ -138,7 +150,11 @@ def _drifted(
     before = {context[0] for context in contexts}
     for start, end in small:
         previous, following = _context(text, start, end)
-        if previous in _INDEFINITE or _OTHER_DATE.match(text, end) or _in_definition(source, start, definition):
+        if (
+            previous in _INDEFINITE
+            or _OTHER_DATE.match(text, end)
+            or _in_definition(source, start, definition)
+        ):
             continue
         if single:
             if (previous, following) in contexts and previous:

@@ -29,7 +29,10 @@ _ORDINAL: Final = re.compile(
     re.I,
 )
 _TRIGGER: Final = re.compile(rf"[(\[]\s*(?:{_MONEY}\s?)?\d", re.I)
-_WORD_TRIGGER: Final = re.compile(r"[(\[]\s*(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thir|four|fif|six|seven|eigh|nine|twen|for)", re.I)
+_WORD_TRIGGER: Final = re.compile(
+    r"[(\[]\s*(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thir|four|fif|six|seven|eigh|nine|twen|for)",
+    re.I,
+)
 
 
 def number_word_mismatches(source: Source) -> Iterator[Fault]:
@@ -45,12 +48,18 @@ def number_word_mismatches(source: Source) -> Iterator[Fault]:
                 readings.add(figure * factor)
         if cents := re.search(r"(\d{1,2})\s?/\s?100", match["name"] or ""):
             readings.add(figure - Fraction(int(cents[1]), 100))
-        if "." in match["figure"] and (three := parse_digits(match["figure"], three_decimals=True)) is not None:
+        if (
+            "." in match["figure"]
+            and (three := parse_digits(match["figure"], three_decimals=True)) is not None
+        ):
             readings.add(three)
         # "one hundred thousand (100) units" is a mistake, "Section One (1)" is not looked at here.
         if words < 1 and abs(words * 100 - figure) < 1:
             continue  # "two-thirds (66.67%)"
-        if re.search(r"\(\d[\d,]*\)\s*$|(?:tenths|hundredths|thousandths)\s+of\s+$", text[max(0, match.start() - 24) : match.start()]):
+        if re.search(
+            r"\(\d[\d,]*\)\s*$|(?:tenths|hundredths|thousandths)\s+of\s+$",
+            text[max(0, match.start() - 24) : match.start()],
+        ):
             continue  # "three (3) million dollars ($3,000,000)": the words start before
         if words not in readings:
             yield _fault(match, words, figure)

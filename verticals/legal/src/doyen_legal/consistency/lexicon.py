@@ -74,7 +74,9 @@ def main() -> int:
     """Write ``lexicon.json`` beside this file from a CUAD file."""
     from doyen_legal.corpora import read_cuad
 
-    parser = argparse.ArgumentParser(prog="python -m doyen_legal.consistency.lexicon", description=main.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m doyen_legal.consistency.lexicon", description=main.__doc__
+    )
     parser.add_argument("--data", type=Path, required=True, help="CUAD's train part")
     lexicon_data = build(contract.text for contract in read_cuad(parser.parse_args().data))
     Path(__file__).with_name(_FILE).write_text(

@@ -71,7 +71,9 @@ def find_parties(source: Source, terms: Terms) -> list[Party]:
         stem = _stem(match["stem"])
         known = parties.get(stem)
         if aliases and (known is None or not known.aliases):
-            parties[stem] = Party(" ".join(match[0].split()), stem, _form(match["form"]), match.span(), aliases[:2])
+            parties[stem] = Party(
+                " ".join(match[0].split()), stem, _form(match["form"]), match.span(), aliases[:2]
+            )
     return list(parties.values())
 
 
@@ -164,7 +166,12 @@ _CAPITALISED: Final = re.compile(r"(?<![\w.'@/-])[A-Z][A-Za-z]{3,}(?![\w@/]|\.\w
 def _alias_drift(source: Source, terms: Terms, parties: list[Party]) -> Iterator[Fault]:
     words, _ = lexicon()
     text = source.text
-    aliases = {alias: span for party in parties for alias, span in party.aliases if " " not in alias and len(alias) >= _MIN_LETTERS}
+    aliases = {
+        alias: span
+        for party in parties
+        for alias, span in party.aliases
+        if " " not in alias and len(alias) >= _MIN_LETTERS
+    }
     if not aliases:
         return
     known_words = {word for known in terms.known for word in known.split()}
@@ -175,7 +182,13 @@ def _alias_drift(source: Source, terms: Terms, parties: list[Party]) -> Iterator
     name_words = {word for party in parties for word in party.stem.split()}
     for written, spans in counts.items():
         low = written.lower()
-        if low in lowered or singular(low) in lowered or low in name_words or singular(low) in known_words or low in known_words:
+        if (
+            low in lowered
+            or singular(low) in lowered
+            or low in name_words
+            or singular(low) in known_words
+            or low in known_words
+        ):
             continue
         for alias_low, alias in lowered.items():
             slip = _near(low, alias_low) and low not in words
@@ -193,5 +206,8 @@ def _alias_drift(source: Source, terms: Terms, parties: list[Party]) -> Iterator
 
 def _as_role(text: str, span: Span) -> bool:
     before = re.search(r"(\w+)\s+$", text[max(0, span[0] - 20) : span[0]])
-    after = re.match(r"\s+(?:shall|will|agrees|may|must|acknowledges|warrants|represents)\b|'s\b", text[span[1] : span[1] + 20])
+    after = re.match(
+        r"\s+(?:shall|will|agrees|may|must|acknowledges|warrants|represents)\b|'s\b",
+        text[span[1] : span[1] + 20],
+    )
     return bool(after) or bool(before and before[1].lower() == "the")

@@ -13,7 +13,8 @@ from doyen_legal.normalise import find_amounts, find_durations, find_governing_l
 from doyen_legal.normalise.scan import windows
 
 _LAW_TRIGGER: Final = re.compile(
-    r"\b(?:govern(?:ed|s|ing)?|constru(?:ed|ction)|interpret(?:ed|ation)|enforced\s+(?:in|under|according))\b", re.I
+    r"\b(?:govern(?:ed|s|ing)?|constru(?:ed|ction)|interpret(?:ed|ation)|enforced\s+(?:in|under|according))\b",
+    re.I,
 )
 _AGREEMENT: Final = re.compile(
     r"\b(?:agreement|contract|amendment|hereof|hereto|hereunder|parties|governing\s+law|rights|validity|terms|addendum|licen[cs]e|lease|herein)\b",
@@ -36,7 +37,8 @@ _NOT_LIABILITY: Final = re.compile(
     re.I,
 )
 _FEES: Final = re.compile(
-    r"\b(?:paid|payable|received|fees?|amounts?|purchase\s+price|price|charges|compensation|revenues?|royalt(?:y|ies))\b", re.I
+    r"\b(?:paid|payable|received|fees?|amounts?|purchase\s+price|price|charges|compensation|revenues?|royalt(?:y|ies))\b",
+    re.I,
 )
 
 
@@ -131,7 +133,10 @@ def liability_caps(source: Source) -> list[Provision]:
         if found and match.start() < found[-1].end:
             continue
         subject = frozenset(
-            word.lower() for word in re.findall(r"\b(?:[A-Z][\w&-]+|either|each|neither|both)\b", text[first : match.end()])
+            word.lower()
+            for word in re.findall(
+                r"\b(?:[A-Z][\w&-]+|either|each|neither|both)\b", text[first : match.end()]
+            )
         )
         found.append(Provision(match.start(), match.end() + length, frozenset({value}), subject))
     return found

@@ -25,9 +25,7 @@ _SPELLED = (
     r"|ONE|TWO|THREE|FOUR|FIVE|SIX|SEVEN|EIGHT|NINE|TEN|ELEVEN|TWELVE)\b"
 )
 _ITEM = rf"(?:{_NUM}{_SUB}|{_SPELLED})"
-_WORD = (
-    r"(?P<word>(?:sub-?)?(?:section|article|clause|paragraph)s?|Sec\.|Sect\.|Art\.|para\.|paras\.|§{1,2})"
-)
+_WORD = r"(?P<word>(?:sub-?)?(?:section|article|clause|paragraph)s?|Sec\.|Sect\.|Art\.|para\.|paras\.|§{1,2})"
 _REFERENCE: Final = re.compile(
     rf"(?<![\w\-]){_WORD}[ ]*\n?[ ]*(?:no\.?\s*|nos\.?\s*|numbers?\s+)?(?P<items>(?-i:{_ITEM})(?:(?:\s*,\s*(?:and\s+|or\s+)?|\s+(?:and|or|through|to|&)\s+|\s*-\s*)(?:{_WORD.replace('?P<word>', '?:')}\s*)?(?-i:{_ITEM}))*)",
     re.I,
@@ -146,13 +144,17 @@ def _elsewhere(text: str, match: re.Match[str]) -> bool:
     if _ELSEWHERE.match(after) or _STATUTE_BEFORE.search(before):
         return True
     # "this Section 4" stands in the section itself; "that Section" was named before with its document.
-    if re.search(r"\b(?:this|that|such|said)\s+$", before, re.I) or re.match(r",?\s*(?:Township|Row|Block|Lot)\b", after):
+    if re.search(r"\b(?:this|that|such|said)\s+$", before, re.I) or re.match(
+        r",?\s*(?:Township|Row|Block|Lot)\b", after
+    ):
         return True
     number = top_number(match["items"])
     around = text[max(0, match.start() - 200) : match.end() + 120]
     if number is not None and (number >= _LAW_NUMBER or re.search(r"\.\d{4}", match["items"])):
         return _STATUTE_WORDS.search(around) is not None
-    return bool(re.match(r"\s*of\s", after)) and bool(_STATUTE_AFTER.match(after)) and "this" not in after[:12]
+    return (
+        bool(re.match(r"\s*of\s", after)) and bool(_STATUTE_AFTER.match(after)) and "this" not in after[:12]
+    )
 
 
 def find_targets(source: Source) -> Targets:
@@ -213,8 +215,6 @@ def _is_heading(text: str, match: re.Match[str]) -> bool:
 
 def dangling_sections(source: Source, targets: Targets, references: list[Reference]) -> Iterator[Fault]:
     """References to sections that the document does not have: one fault for each missing number."""
-    if source.is_amendment:
-        return
     last = targets.last
     missing: dict[str, list[tuple[Reference, str]]] = defaultdict(list)
     dotted = {reference.number for reference in references if "." in reference.number}
@@ -296,7 +296,9 @@ _SECTION_CHARS: Final = 12_000
 
 
 EXHIBIT_WORD = r"(?P<kind>EXHIBIT|SCHEDULE|ANNEX|APPENDIX|ATTACHMENT|Exhibit|Schedule|Annex|Appendix|Attachment|Annexure|Addendum)s?"
-_LABEL = r"(?:[A-Z]{1,2}(?:-?\d{1,2})?|\d{1,2}(?:\.\d{1,2})?[A-Z]?(?:-\d)?(?:\([a-z0-9]\))?|[IVX]{1,5})(?![\w'%$])"
+_LABEL = (
+    r"(?:[A-Z]{1,2}(?:-?\d{1,2})?|\d{1,2}(?:\.\d{1,2})?[A-Z]?(?:-\d)?(?:\([a-z0-9]\))?|[IVX]{1,5})(?![\w'%$])"
+)
 _EXHIBIT: Final = re.compile(
     rf"\b{EXHIBIT_WORD}\s+(?:No\.?\s*|#\s*)?[\"']?(?P<labels>{_LABEL}[\"']?(?:(?:\s*,\s*(?:and\s+|or\s+)?|\s+(?:and|or|through|to|&)\s+)[\"']?{_LABEL}[\"']?)*)"
 )
@@ -317,11 +319,17 @@ def find_exhibit_references(source: Source) -> Iterator[tuple[str, str, int, int
             continue
         if any(start in heads for start in range(match.start() - 3, match.start() + 1)):
             continue
-        if match["kind"].isupper() and re.match(r"\s*(?:-|\s{2}|[A-Z][a-z])", text[match.end() : match.end() + 4]):
+        if match["kind"].isupper() and re.match(
+            r"\s*(?:-|\s{2}|[A-Z][a-z])", text[match.end() : match.end() + 4]
+        ):
             continue  # an entry of a list of exhibits
         first = match["labels"].strip("\"'")[0]
         before = text[max(0, match.start() - 16) : match.start()]
-        if first.isdigit() and int(re.match(r"\d+", match["labels"].strip("\"'"))[0]) > _PAGE and not _PREPOSITION.search(before):  # type: ignore[index]
+        if (
+            first.isdigit()
+            and int(re.match(r"\d+", match["labels"].strip("\"'"))[0]) > _PAGE
+            and not _PREPOSITION.search(before)
+        ):  # type: ignore[index]
             continue  # a page number in a table of contents
         for item in re.finditer(_LABEL, match["labels"]):
             if item[0][0].isdigit() != first.isdigit():
@@ -335,8 +343,6 @@ def find_exhibit_references(source: Source) -> Iterator[tuple[str, str, int, int
 
 def dangling_exhibits(source: Source) -> Iterator[Fault]:
     """References to exhibits that are not there, where others are, or that stand outside the sequence."""
-    if source.is_amendment:
-        return
     attached: dict[str, set[str]] = defaultdict(set)
     for part in source.parts[1:]:
         attached[part.kind].add(_label(part.label))

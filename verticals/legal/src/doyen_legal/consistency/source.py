@@ -83,7 +83,8 @@ class Source:
         heads = [
             match
             for match in _PART.finditer(self.text)
-            if not _NOT_HEADING.match(self.text, match.end()) and match.start() > _CONTENTS_SHARE * len(self.text)
+            if not _NOT_HEADING.match(self.text, match.end())
+            and match.start() > _CONTENTS_SHARE * len(self.text)
         ]
         starts = [0, *(match.start() for match in heads)]
         ends = [*starts[1:], len(self.text)]

@@ -28,7 +28,9 @@ _MEANS: Final = re.compile(
     rf"\"\s*(?P<term>(?-i:[A-Z0-9])[^\"]{{0,80}}?)[\s,.;:]*\"(?P<between>(?:\s*\([^()]{{0,120}}\))?(?:,?\s*(?:and|or|,|/)\s*\"[^\"]{{1,80}}\")*(?:\s*\([^()]{{0,80}}\))?(?:,?\s+(?:as\s+used|when\s+used|as\s+applied|with\s+respect\s+to|in\s+relation\s+to|of\s+(?:a|any|the)|for\s+(?:the\s+)?purposes?|in\s+respect\s+of|as\s+to|used)[^\";.]{{0,100}}?,?)?\s*[:,]?\s*)(?P<verb>{_VERB})",
     re.I,
 )
-_COLON: Final = re.compile(r"(?:(?<=\n)|(?<=\s{2})|(?<=[.;]\s)|(?<=\d\s)|(?<=[.)]\s))[ ]{0,20}\"\s*(?P<term>[A-Z0-9][^\"]{0,80}?)\s*\"\s*(?::|-\s|=)")
+_COLON: Final = re.compile(
+    r"(?:(?<=\n)|(?<=\s{2})|(?<=[.;]\s)|(?<=\d\s)|(?<=[.)]\s))[ ]{0,20}\"\s*(?P<term>[A-Z0-9][^\"]{0,80}?)\s*\"\s*(?::|-\s|=)"
+)
 _BRACKET: Final = re.compile(r"[(\[](?P<inside>[^()\[\]]{0,240}?\"[^()\[\]]{1,240}?)[)\]]")
 _BRACKET_WORDS: Final = re.compile(
     r"(?:\s|,|;|:|\.|/|-|\"[^\"]{1,80}\"|\b(?:and|or|the|this|these|those|each|either|an?|any|such|all|as|is|are|be|shall|may|to|of|in|for|its?|their|both|collectively|together|jointly|severally|individually|singly|singularly|respectively|with|its|affiliates|hereinafter|hereafter|herein|hereunder|hereto|hereby|referred|refer|called|known|defined|designated|sometimes|also|from|time|being|purposes|agreement|contract|amendment|document|parties|party|term|terms|collective|individual|such|exhibit|schedule|foregoing|which|what|under|on|by|plural|singular|alternatively|interchangeably|as\s+the\s+context|case|previously|after|simply|where|above|below|generally|trading|subject|limitation|without|including|other|one|more|every|will|between|section|them|it|he|she|we|us|you|our|your)\b)*",
@@ -54,7 +56,9 @@ _OTHER_MEANING: Final = re.compile(
 )
 
 
-_NOT_TERMS: Final = frozenset(["this", "that", "it", "which", "such", "in", "the", "any", "currency", "nothing"])
+_NOT_TERMS: Final = frozenset(
+    ["this", "that", "it", "which", "such", "in", "the", "any", "currency", "nothing"]
+)
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,9 @@ class Terms:
         for match in _CALLED.finditer(text):
             yield from make(*match.span("term"), "called", match.end())
             # "hereinafter called "X" or "Y""
-            tail = re.compile(r"\s*(?:,|and|or)\s*(?:the\s+)?\"\s*([A-Z][^\"]{0,60}?)[\s,.;]*\"").match(text, match.end())
+            tail = re.compile(r"\s*(?:,|and|or)\s*(?:the\s+)?\"\s*([A-Z][^\"]{0,60}?)[\s,.;]*\"").match(
+                text, match.end()
+            )
             if tail:
                 yield from make(*tail.span(1), "called", tail.end())
         for match in _PLAIN_MEANS.finditer(text):
@@ -158,9 +164,13 @@ class Terms:
             yield from make(*match.span("term"), "bracket", match.end())
         for match in _ALONE.finditer(text):
             yield from make(*match.span("term"), "quoted", match.end())
-        for match in re.finditer(r"[(\[][^()\[\]]{0,80}?(?<!\w)'([A-Z][^'\"()]{1,50})'[^()\[\]]{0,60}[)\]]", text):
+        for match in re.finditer(
+            r"[(\[][^()\[\]]{0,80}?(?<!\w)'([A-Z][^'\"()]{1,50})'[^()\[\]]{0,60}[)\]]", text
+        ):
             yield from make(*match.span(1), "bracket", match.end())
-        for match in re.finditer(r"(?<!\w)'([A-Z][^'\"()]{1,50})'\s+(?:shall\s+)?(?:means?|has\s+the)\b", text):
+        for match in re.finditer(
+            r"(?<!\w)'([A-Z][^'\"()]{1,50})'\s+(?:shall\s+)?(?:means?|has\s+the)\b", text
+        ):
             yield from make(*match.span(1), "means", match.end())
         for match in _QUOTED.finditer(text):
             yield from make(*match.span(1), "quoted", match.end())

@@ -19,14 +19,18 @@ _OPENERS: Final = frozenset(
 DETERMINERS: Final = frozenset(
     ["the", "any", "such", "each", "all", "this", "its", "their", "every", "no", "said", "an", "a", "these", "those", "other", "applicable", "that"]
 )  # fmt: skip
-_VERB_AFTER: Final = re.compile(r"\s+(?:shall|will|may|must|is|are|has|have|does|do|was|were|can|cannot|agrees?|means)\b")
+_VERB_AFTER: Final = re.compile(
+    r"\s+(?:shall|will|may|must|is|are|has|have|does|do|was|were|can|cannot|agrees?|means)\b"
+)
 _AFTER_OK: Final = re.compile(r"'s\b|\s*[,;:)\"]|\s*\.(?:\s|$)|\s+[a-z(]|\s*$")
 # Behind these a capitalised run is a name: of a company, a place, a law, a document, a heading.
 _NAME_AFTER: Final = re.compile(
     r",?\s*(?:Inc|LLC|L\.L\.C|Corp|Corporation|Ltd|Limited|Co\.|Company,|LLP|L\.P|LP|N\.A|S\.A|GmbH|plc|PLC|AG|B\.V|N\.V|Pty|&|No\.\s|[A-Z]\.|of\s+(?:the\s+)?[A-Z]|and\s+[A-Z][a-z]+,?\s+(?:Inc|LLC)|for\s+[A-Z]|\d|[A-Z]{2})"
 )
 # "(as defined in the Lease)", "("ECO")", "(WAN)": explained where they stand.
-_EXPLAINED_AFTER: Final = re.compile(r"(?:'s)?,?\s*\(\s*(?:as\s+|each\s+as\s+|such\s+term|or\s+\"|the\s+\"|an?\s+\"|each,?\s|collectively|hereinafter|\"|[A-Z]{2,6}s?\))|,?\s+as\s+(?:such\s+term\s+is\s+|that\s+term\s+is\s+)?defined|\s+\(?(?:defined|described|set\s+forth|specified|identified)\s+in\b|,?\s+(?:a\s+copy\s+of\s+which|attached|dated|between|by\s+and\s+between|entered\s+into|promulgated)\b")
+_EXPLAINED_AFTER: Final = re.compile(
+    r"(?:'s)?,?\s*\(\s*(?:as\s+|each\s+as\s+|such\s+term|or\s+\"|the\s+\"|an?\s+\"|each,?\s|collectively|hereinafter|\"|[A-Z]{2,6}s?\))|,?\s+as\s+(?:such\s+term\s+is\s+|that\s+term\s+is\s+)?defined|\s+\(?(?:defined|described|set\s+forth|specified|identified)\s+in\b|,?\s+(?:a\s+copy\s+of\s+which|attached|dated|between|by\s+and\s+between|entered\s+into|promulgated)\b"
+)
 _HEADING_END: Final = re.compile(r"\s*[.:]|\s*\n|\s+-\s")
 _NAME_WORDS: Final = frozenset(
     ["act", "code", "law", "laws", "regulation", "regulations", "rule", "rules", "convention", "treaty", "directive", "statute", "commission", "court", "courts", "department", "ministry", "bureau", "association", "institute", "university", "college", "street", "avenue", "road", "boulevard", "city", "county", "state", "province", "republic", "kingdom", "officer", "president", "chairman", "secretary", "treasurer", "vice", "internet", "web", "section", "article", "exhibit", "schedule", "annex", "appendix", "attachment", "clause", "paragraph", "page", "agreement", "licence", "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "christmas", "easter", "god", "inc", "corp", "llc", "ltd", "limited", "corporation", "company", "holdings", "mr", "mrs", "ms", "dr", "esq", "attn", "attention", "english", "american", "government", "federal", "national", "international", "united", "states", "treasury", "council", "chapter", "annexure", "addendum", "recital", "recitals", "preamble", "background", "whereas", "witness", "now", "therefore", "sections", "articles", "exhibits", "schedules"]
@@ -82,14 +86,23 @@ def find_uses(source: Source, terms: Terms) -> Iterator[Use]:
         index = bisect_right(starts, stop) - 1
         if index >= 0 and terms.definitions[index].end > start and terms.definitions[index].start <= stop:
             continue
-        if not _AFTER_OK.match(text, stop) or _NAME_AFTER.match(text, stop) or _EXPLAINED_AFTER.match(text, stop):
+        if (
+            not _AFTER_OK.match(text, stop)
+            or _NAME_AFTER.match(text, stop)
+            or _EXPLAINED_AFTER.match(text, stop)
+        ):
             continue
         before = text[max(0, start - 40) : start]
         stripped = before.rstrip()
         words = match[0].split()
         if any(word.lower() in _OPENERS for word in words[1:]) or match[0].count("-") > 1:
             continue  # two sentences or a heading run together
-        opener = not stripped or stripped[-1] in ".;:?!)\"*_|-" or "\n\n" in before[len(stripped) :] or stripped[-1].isdigit()
+        opener = (
+            not stripped
+            or stripped[-1] in '.;:?!)"*_|-'
+            or "\n\n" in before[len(stripped) :]
+            or stripped[-1].isdigit()
+        )
         if opener:
             cut = 0
             while cut < len(words) and words[cut].lower() in _OPENERS:
@@ -121,7 +134,11 @@ def find_uses(source: Source, terms: Terms) -> Iterator[Use]:
             words = words[1:]
         if not words:
             continue
-        start = stop - len(match[0]) + match[0].rindex(words[0]) if len(words) == 1 else text.index(words[0], start)
+        start = (
+            stop - len(match[0]) + match[0].rindex(words[0])
+            if len(words) == 1
+            else text.index(words[0], start)
+        )
         strong = previous in DETERMINERS or bool(_VERB_AFTER.match(text, stop))
         yield Use(" ".join(words), start, stop, strong)
 
@@ -129,14 +146,18 @@ def find_uses(source: Source, terms: Terms) -> Iterator[Use]:
 def plausible(phrase: str, words: frozenset[str]) -> bool:
     """Whether the phrase could be a term: ordinary words, none of which marks a name, an office or a law."""
     parts = [part.lower() for part in phrase.split()]
-    return all(all(_ordinary(bit, words) for bit in part.split("-")) for part in parts) and not any(part in _NAME_WORDS for part in parts)
+    return all(all(_ordinary(bit, words) for bit in part.split("-")) for part in parts) and not any(
+        part in _NAME_WORDS for part in parts
+    )
 
 
 def _ordinary(word: str, words: frozenset[str]) -> bool:
     """Whether the word is known, a form of a known one ("qualifying"), or two known ones ("holdback")."""
     if word in words or singular(word) in words:
         return True
-    stems = [word[: -len(ending)] for ending in ("ing", "ed", "er", "ment", "able", "ly") if word.endswith(ending)]
+    stems = [
+        word[: -len(ending)] for ending in ("ing", "ed", "er", "ment", "able", "ly") if word.endswith(ending)
+    ]
     if any(stem in words or f"{stem}e" in words for stem in stems if len(stem) > 2):
         return True
     return any(word[:cut] in words and word[cut:] in words for cut in range(4, len(word) - 3))
