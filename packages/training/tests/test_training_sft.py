@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file
+
+from doyen_data import Message, Record, write_records
+from doyen_modeling.base import load_base
+from doyen_modeling.lora import adapter_base, load_adapter
+from doyen_schemas import DoyenError
+from doyen_testkit.models import tiny_llama
+from doyen_training import sft
+from doyen_training.masking import IGNORED, tokenize
+from doyen_training.recipe import Recipe
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    tiny_llama(folder / "base")
+    records = [
+        Record(
+            id=f"r{i}",
+            messages=(
+                Message(role="user", content=f"Which law governs agreement {i}? " * (1 + i % 3)),
+                Message(role="assistant", content="the laws of the State of New York" if i % 2 else "NONE"),
+            ),
+        )
+        for i in range(12)
+    ]
+    write_records(folder / "train.jsonl", records)
+    write_records(folder / "dev.jsonl", records[:3])
+    return folder
+
+
+def recipe(data: Path, **run: Any) -> Recipe:
+    settings = {
+        "max_steps": 6, "batch_size": 2, "learning_rate": 1e-2, "log_steps": 1, "save_steps": 3, "precision": "float32",
+    }  # fmt: skip
+    return Recipe.model_validate(
+        {
+            "name": "tiny",
+            "base": {"source": f"path:{data / 'base'}"},
+            "data": {"train": "train.jsonl", "dev": "dev.jsonl", "max_length": 256},
+            "lora": {"rank": 4, "alpha": 8},
+            "run": settings | run,
+        }
+    )
+
+
+def events(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "events.jsonl").read_text().splitlines()]
+
+
+def test_a_run_leaves_adapter_record_events_and_curve(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    lines: list[str] = []
+    run = sft.train(recipe(data), data, out, report=lines.append)
+    assert run == json.loads((out / "run.json").read_text())
+    assert (run["state"], run["steps"]) == ("finished", 6)
+    assert run["recipe_sha256"] == recipe(data).digest()
+    assert set(run["data_sha256"]) == {"train", "dev"}
+    assert run["versions"]["trl"].startswith("1.16")
+    assert "tokens are learned" in lines[0]
+
+    logged = events(out)
+    assert [e["step"] for e in logged if "loss" in e] == [1, 2, 3, 4, 5, 6]
+    assert [e["step"] for e in logged if "eval_loss" in e] == [3, 6]
+    assert logged[-1]["eval_loss"] < next(e["loss"] for e in logged if "loss" in e)
+    assert all(e["tokens_per_s"] > 0 and e["eta_s"] >= 0 for e in logged if "loss" in e)
+    assert (out / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+    base = load_base(f"path:{data / 'base'}")
+    assert adapter_base(out / "adapter") == base.ref
+    assert all(
+        t.dtype == torch.float16 for t in load_file(out / "adapter" / "adapter_model.safetensors").values()
+    )
+    load_adapter(base, out / "adapter")
+
+
+def test_the_first_loss_is_the_mean_over_learned_tokens_of_the_untouched_base(
+    data: Path, tmp_path: Path
+) -> None:
+    """Golden loss: LoRA begins as the identity, so step 1 must equal a plain computation on the base."""
+    from doyen_data import read_records
+
+    sft.train(recipe(data, max_steps=1, batch_size=12), data, tmp_path / "run")
+    base = load_base(f"path:{data / 'base'}")
+    total, count = 0.0, 0
+    for example in tokenize(read_records(data / "train.jsonl"), base.tokenizer, 256):
+        with torch.inference_mode():
+            logits = base.model(torch.tensor([example.input_ids])).logits[0, :-1].log_softmax(-1)
+        for position, label in enumerate(example.labels[1:]):
+            if label != IGNORED:
+                total -= float(logits[position, label])
+                count += 1
+    assert events(tmp_path / "run")[0]["loss"] == pytest.approx(total / count, abs=2e-5)
+
+
+def test_a_killed_run_goes_on_bit_for_bit(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sft.train(recipe(data), data, tmp_path / "whole")
+
+    class Killed(BaseException):
+        pass
+
+    def die_at_step_5(line: str) -> None:
+        if line.startswith("step 5/"):
+            raise Killed
+
+    out = tmp_path / "broken"
+    with pytest.raises(Killed):
+        sft.train(recipe(data), data, out, report=die_at_step_5)
+    # What a kill in mid-save leaves behind: the highest number, and nothing usable in it.
+    (out / "checkpoints" / "checkpoint-4").mkdir()
+    assert json.loads((out / "run.json").read_text())["state"] == "running"
+    with pytest.raises(DoyenError, match=r"TRN-007: .* holds a run already"):
+        sft.train(recipe(data), data, out)
+
+    sft.train(recipe(data), data, out, resume=True)
+    steps = [e["step"] for e in events(out) if "loss" in e]
+    assert steps == [1, 2, 3, 4, 5, 4, 5, 6]
+    file = "adapter/adapter_model.safetensors"
+    assert (out / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+
+
+def test_a_run_stopped_by_the_clock_is_usable_and_goes_on(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    stopped = sft.train(recipe(data), data, out, minutes=0)
+    assert (stopped["state"], stopped["steps"]) == ("stopped", 1)
+    assert (out / "adapter" / "adapter_model.safetensors").is_file()
+    finished = sft.train(recipe(data), data, out, resume=True)
+    assert (finished["state"], finished["steps"]) == ("finished", 6)
+    assert [e["step"] for e in events(out) if "loss" in e] == [1, 2, 3, 4, 5, 6]
+
+
+def test_another_run_is_never_resumed_or_overwritten(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(DoyenError, match=r"TRN-007: .* holds no run to resume"):
+        sft.train(recipe(data), data, tmp_path / "new", resume=True)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(DoyenError, match=r"TRN-007: .* is not empty"):
+        sft.train(recipe(data), data, tmp_path)
+    out = tmp_path / "run"
+    sft.train(recipe(data, max_steps=1), data, out)
+    with pytest.raises(DoyenError, match="started with another recipe_sha256"):
+        sft.train(recipe(data, max_steps=2), data, out, resume=True)
+
+
+def test_wrong_records_leave_no_run_behind(data: Path, tmp_path: Path) -> None:
+    short = recipe(data).model_copy(update={"data": recipe(data).data.model_copy(update={"max_length": 20})})
+    with pytest.raises(DoyenError, match="TRN-004"):
+        sft.train(short, data, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_nan_stops_the_run(data: Path, tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    broken = tmp_path / "data"
+    shutil.copytree(data, broken)
+    weights = load_file(broken / "base" / "model.safetensors")
+    weights["model.norm.weight"][0] = float("nan")
+    save_file(weights, broken / "base" / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(DoyenError, match="TRN-006: loss is nan at step 1"):
+        sft.train(recipe(broken), broken, tmp_path / "run")
+
+
+def test_layers_that_do_not_exist_are_refused(data: Path, tmp_path: Path) -> None:
+    wrong = recipe(data).model_copy(
+        update={"lora": recipe(data).lora.model_copy(update={"targets": ("no_such",)})}
+    )
+    with pytest.raises(DoyenError, match="TRN-008"):
+        sft.dry_run(wrong, data)
+
+
+def test_bfloat16_computes_in_bfloat16_with_float32_adapters(data: Path, tmp_path: Path) -> None:
+    exact = sft.train(recipe(data, max_steps=2), data, tmp_path / "float32")
+    narrow = sft.train(recipe(data, max_steps=2, precision="bfloat16"), data, tmp_path / "bfloat16")
+    assert narrow["precision"] == "bfloat16"
+    assert narrow["train_loss"] == pytest.approx(exact["train_loss"], rel=0.02)
+    assert narrow["train_loss"] != exact["train_loss"]
+
+
+def test_a_dry_run_shows_the_mask_and_counts_parameters(data: Path) -> None:
+    plan = sft.dry_run(recipe(data), data, samples=2)
+    model = get_peft_model(
+        load_base(f"path:{data / 'base'}").model,
+        LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM"),
+    )
+    assert plan.trainable == sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert plan.parameters == sum(p.numel() for p in model.parameters())
+    assert plan.lengths.count == 12
+    assert 0 < plan.learned_share < 0.5
+    assert len(plan.samples) == 2
+    assert plan.samples[0].endswith("⟦NONE<|im_end|>⟧\n")
+
+
+@pytest.mark.parametrize(("amx", "expected"), [(True, "bfloat16"), (False, "float32")])
+def test_auto_precision_follows_the_hardware(
+    data: Path, amx: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr(sft, "has_bf16_units", lambda: amx)
+    assert sft.precision(recipe(data, precision="auto")) == expected
