@@ -1,1 +1,10 @@
-"""doyen-legal."""
+"""Doyen for law: contract review with evidence, on a CPU, offline.
+
+    from doyen_legal import Reviewer
+
+    report = Reviewer().review("contract.pdf")
+"""
+
+from doyen_legal.pipeline import Reviewer
+
+__all__ = ["Reviewer"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +14,6 @@ from doyen_legal.consistency.types import Fault, Span
 from doyen_legal.normalise import Mention, add_duration, approximate_days, find_dates, find_durations
 from doyen_legal.normalise.numbers import DIGITS, WORDS, parse_number
 from doyen_legal.normalise.scan import scan
-import itertools
 
 # What a date is, from the words before it. The last of them counts.
 _ROLES: Final = (

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from doyen_legal.extract.scores import TextScores
 from doyen_legal.extract.types import Clause, Extraction
 from doyen_legal.labels import ENTITY_LABELS, LABELS
+from doyen_legal.normalise import find_dates
 
 Floats = npt.NDArray[np.float64]
 
@@ -31,6 +32,9 @@ PRESENCE_FEATURES: Final = ("best", "deep", "wide", "inside", "second")
 _CANDIDATE_LOGIT: Final = -4.0
 # Neighbouring sentences are one clause when the CRF holds both inside the label.
 _MERGE_INSIDE: Final = 0.5
+# In the best few sentences for a date or a title, spans that the CRF left out are candidates as well.
+_READ_SENTENCES: Final = 5
+_DATES: Final = frozenset({"Agreement Date", "Effective Date"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,25 +102,41 @@ def _clause_candidates(text: str, scores: TextScores, blend: Floats, inside: Flo
 def _entity_candidates(text: str, scores: TextScores, blend: Floats, label: str, c: int) -> list[Candidate]:
     column = blend[:, c]
     best = float(column.max())
-    out: list[Candidate] = []
+    posterior: dict[tuple[int, int], float] = {}
     for span in scores.spans:
-        if span.label != label:
+        if span.label == label:
+            posterior[_trim(text, span.start, span.end)] = span.score
+    for place in _other_readings(text, scores, column, label):
+        posterior.setdefault(place, 0.0)
+    out: list[Candidate] = []
+    for (start, end), p in posterior.items():
+        if end <= start:
             continue
-        n = int(np.searchsorted(scores.sentences_N2[:, 1], span.start, side="right"))
-        n = min(n, len(column) - 1)
-        start, end = _trim(text, span.start, span.end)
+        n = min(int(np.searchsorted(scores.sentences_N2[:, 1], start, side="right")), len(column) - 1)
         quote = text[start:end]
-        if not quote:
-            continue
         around = [column[i] for i in (n - 1, n + 1) if 0 <= i < len(column)]
         out.append(
             Candidate(label, start, end, (
-                float(scores.deep_NC[n, c]), float(scores.wide_NC[n, c]), float(log_odds(np.array([span.score]))[0]),
+                float(scores.deep_NC[n, c]), float(scores.wide_NC[n, c]), float(log_odds(np.array([p]))[0]),
                 float(log_odds(scores.peak_NC[[n], c])[0]), float(column[n]) - best, best, max(around, default=-8.0),
-                n / len(column), float(np.log1p(len(quote.split()))), 0.0, float(quote[:1].isupper()),
+                n / len(column), float(np.log1p(len(quote.split()))), float(p == 0.0), float(quote[:1].isupper()),
             ))
         )  # fmt: skip
     return out
+
+
+def _other_readings(text: str, scores: TextScores, column: Floats, label: str) -> list[tuple[int, int]]:
+    """Spans that the CRF may have missed: dates in a sentence that speaks of the label, the sentence itself."""
+    found: list[tuple[int, int]] = []
+    for n in np.argsort(-column)[:_READ_SENTENCES].tolist():
+        if column[n] < _CANDIDATE_LOGIT:
+            break
+        start, end = scores.sentences_N2[n].tolist()
+        if label in _DATES:
+            found += [(start + m.start, start + m.end) for m in find_dates(text[start:end])]
+        if label != "Parties":
+            found.append((start, end))
+    return found
 
 
 def _trim(text: str, start: int, end: int) -> tuple[int, int]:
@@ -126,3 +146,80 @@ def _trim(text: str, start: int, end: int) -> tuple[int, int]:
     while end > start and (text[end - 1].isspace() or text[end - 1] in ",;:\"“”("):
         end -= 1
     return start, end
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Logistic scorers of candidates (one for clauses, one for entities) and of a label's presence.
+
+    A score is the logistic function of ``bias[label] + slope[label] * features[0] + weights . features``; features
+    are standardised by ``mean`` and ``deviation``. ``threshold`` is where the pooled F1 on dev is best.
+    """
+
+    parts: dict[str, dict[str, Any]]
+    threshold: float
+
+    def score(self, part: str, label: str, features: Floats) -> Floats:
+        """``[M]`` probabilities of M candidates of one label, ``features`` ``[M, F]``."""
+        p = self.parts[part]
+        x = (features - np.array(p["mean"])) / np.array(p["deviation"])
+        z = x @ np.array(p["weights"]) + p["bias"].get(label, 0.0) + p["slope"].get(label, 0.0) * x[:, 0]
+        return np.asarray(1 / (1 + np.exp(-(z + p["intercept"]))))
+
+    def decide(self, text: str, scores: TextScores) -> Extraction:
+        """Candidates with their scores, best first within a label, and each label's presence."""
+        clauses: list[Clause] = []
+        by_label: dict[str, list[Candidate]] = {label: [] for label in LABELS}
+        for candidate in candidates(text, scores):
+            by_label[candidate.label].append(candidate)
+        for label, group in by_label.items():
+            if group:
+                part = "entity" if label in ENTITY_LABELS else "clause"
+                p = self.score(part, label, np.array([c.features for c in group], dtype=np.float64))
+                ranked = sorted(zip(group, p.tolist(), strict=True), key=lambda pair: -pair[1])
+                clauses += [Clause(label, c.start, c.end, s) for c, s in ranked]
+        features = presence_features(scores)
+        presence = {
+            label: float(self.score("presence", label, features[c : c + 1])[0]) for c, label in enumerate(LABELS)
+        }
+        return Extraction(clauses, presence)
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps({"parts": self.parts, "threshold": self.threshold}, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> Scorer:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return cls(data["parts"], float(data["threshold"]))
+
+
+def presence_features(scores: TextScores) -> Floats:
+    """``[C, PRESENCE_FEATURES]``: the best and second-best evidence for each label in the document."""
+    if not len(scores.deep_NC):
+        return np.full((len(LABELS), len(PRESENCE_FEATURES)), -8.0)
+    blend = 0.5 * (scores.deep_NC.astype(np.float64) + scores.wide_NC)
+    ordered = np.sort(blend, axis=0)
+    second = ordered[-2] if len(ordered) > 1 else ordered[-1]
+    return np.stack(
+        [ordered[-1], scores.deep_NC.max(0), scores.wide_NC.max(0), log_odds(scores.inside_NC).max(0), second], axis=1
+    ).astype(np.float64)
+
+
+def fit_part(labels: Sequence[str], features: Floats, gold: npt.NDArray[np.bool_], strength: float) -> dict[str, Any]:
+    """Fit one logistic scorer; ``labels[i]`` is row i's label. Label biases and slopes are shrunk towards 0."""
+    from sklearn.linear_model import LogisticRegression
+
+    mean, deviation = features.mean(0), np.maximum(features.std(0), 1e-6)
+    x = (features - mean) / deviation
+    names = sorted(set(labels))
+    one_hot = np.array([[label == name for name in names] for label in labels], dtype=np.float64)
+    # Penalised harder than the shared weights: most labels have few rows on dev.
+    design = np.concatenate([x, 0.7 * one_hot, 0.4 * one_hot * x[:, :1]], axis=1)
+    model = LogisticRegression(C=strength, max_iter=2000).fit(design, gold)
+    weights, f = model.coef_[0], x.shape[1]
+    return {
+        "mean": mean.tolist(), "deviation": deviation.tolist(), "weights": weights[:f].tolist(),
+        "intercept": float(model.intercept_[0]),
+        "bias": dict(zip(names, (0.7 * weights[f : f + len(names)]).tolist(), strict=True)),
+        "slope": dict(zip(names, (0.4 * weights[f + len(names) :]).tolist(), strict=True)),
+    }  # fmt: skip

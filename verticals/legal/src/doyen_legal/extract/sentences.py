@@ -7,9 +7,7 @@ from typing import Final
 
 # A full stop after one of these does not end a sentence.
 _ABBREVIATIONS: Final = frozenset(
-    "inc corp co ltd llc l.l.c l.p lp no nos sec secs art arts v vs mr mrs ms dr jr sr st ave e.g i.e etc al cf viz "
-    "u.s u.s.a u.k n.v s.a b.v a.m p.m approx dept est fig jan feb mar apr jun jul aug sep sept oct nov dec "
-    "bros assn intl ext para pp p.o n.a d.b.a d/b/a f/k/a ca del cal tel fax attn exh sched".split()
+    ["inc", "corp", "co", "ltd", "llc", "l.l.c", "l.p", "lp", "no", "nos", "sec", "secs", "art", "arts", "v", "vs", "mr", "mrs", "ms", "dr", "jr", "sr", "st", "ave", "e.g", "i.e", "etc", "al", "cf", "viz", "u.s", "u.s.a", "u.k", "n.v", "s.a", "b.v", "a.m", "p.m", "approx", "dept", "est", "fig", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "bros", "assn", "intl", "ext", "para", "pp", "p.o", "n.a", "d.b.a", "d/b/a", "f/k/a", "ca", "del", "cal", "tel", "fax", "attn", "exh", "sched"]
 )
 # Longer than this, a "sentence" is a table or a list: it is cut at the next line or word boundary.
 _LONGEST: Final = 1500

@@ -191,6 +191,13 @@ def save_tagger(model: SpanTagger, out: Path) -> None:
     (out / "tagger.json").write_text(json.dumps(model.config.to_dict(), indent=1) + "\n", encoding="utf-8")
 
 
+def load_trained(out: Path) -> SpanTagger:
+    """The tagger that ``save_tagger`` wrote."""
+    model = SpanTagger(TaggerConfig.from_dict(json.loads((out / "tagger.json").read_text(encoding="utf-8"))))
+    model.load_shipped(load_file(out / "tagger.safetensors"))
+    return model.eval()
+
+
 def _steps(texts: Sequence[TrainingText], recipe: ExtractorRecipe, begin: int) -> Iterator[tuple[int, list[Item]]]:
     step = 0
     for epoch in range(recipe.epochs):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from difflib import SequenceMatcher
 from typing import Final, Literal, NamedTuple
 
@@ -34,6 +35,7 @@ def compare(clause: str, standard: str) -> Deviation:
     """The word diff that turns ``clause`` into ``standard``."""
     a, b = _TOKEN.findall(clause), _TOKEN.findall(standard)
     matcher = SequenceMatcher(None, [_key(t) for t in a], [_key(t) for t in b], autojunk=False)
+    blocks: list[tuple[str, list[str], list[str]]]
     blocks = [(tag, a[i1:i2], b[j1:j2]) for tag, i1, i2, j1, j2 in matcher.get_opcodes()]
     words = sum(map(_is_word, a)) + sum(map(_is_word, b))
     agreeing = sum(_is_word(t) for tag, old, _ in blocks if tag == "equal" for t in old)
@@ -56,7 +58,7 @@ def compare(clause: str, standard: str) -> Deviation:
     return Deviation(round(similarity, 4), ops, deleted, inserted)
 
 
-def _joined(blocks: list[tuple[str, list[str], list[str]]]) -> list[tuple[bool, list[str], list[str]]]:
+def _joined(blocks: Sequence[tuple[str, list[str], list[str]]]) -> list[tuple[bool, list[str], list[str]]]:
     """Blocks as (changed, old tokens, new tokens), changes merged over small agreeing islands."""
     merged: list[tuple[bool, list[str], list[str]]] = []
     for index, (tag, old, new) in enumerate(blocks):

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from doyen_legal.labels import LABELS
 from doyen_legal.normalise import approximate_days, find_jurisdictions, parse_duration
-from doyen_schemas import Severity
+from doyen_schemas import DoyenError, Severity
 
 Outcome = Literal["ok", "risk", "reject", "needs_review"]
 NliLabel = Literal["entailment", "contradiction", "not_mentioned"]
@@ -129,7 +129,7 @@ class DurationRange(_Range):
     def in_days(self) -> NumberRange:
         """The same bounds in days."""
         bounds = self.model_dump(exclude={"near"}, exclude_none=True)
-        return NumberRange(**{name: approximate_days(iso) for name, iso in bounds.items()})
+        return NumberRange.model_validate({name: approximate_days(iso) for name, iso in bounds.items()})
 
 
 class Laws(Model):
@@ -249,6 +249,15 @@ class Playbook(Model):
     presence: Presence = Presence()
     clauses: dict[str, Locator] = Field(default_factory=dict)
     rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
+
+    def check_side(self, side: str) -> None:
+        """Raise LEG-033 unless the playbook knows ``side``."""
+        if side not in self.sides:
+            raise DoyenError(
+                "LEG-033",
+                f"side {side!r} is not in playbook {self.name}, which knows {', '.join(self.sides)}.",
+                "Give one of these with --side.",
+            )
 
     def locator(self, clause: str) -> Locator:
         """The locator of a clause: the playbook's own, or the extractor's label of that name."""

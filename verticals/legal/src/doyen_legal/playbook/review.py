@@ -11,7 +11,7 @@ from doyen_legal.playbook.conditions import Verdict, evidence_for, quotes, trimm
 from doyen_legal.playbook.deviation import RELATED, compare
 from doyen_legal.playbook.locate import Finder, Located, Range
 from doyen_legal.playbook.model import Case, Otherwise, Playbook, Rule
-from doyen_schemas import Document, DoyenError, Evidence, Finding
+from doyen_schemas import Document, Evidence, Finding
 
 # From here a clause is taken to come from the standard form, and its changes are shown even where the rule is ok.
 FROM_THE_FORM: Final = 0.5
@@ -35,12 +35,7 @@ def apply(
     ``judge`` answers hypotheses; by default the shipped contradiction head, loaded when the playbook needs it.
     Raises LEG-033 for a side that the playbook does not know.
     """
-    if side not in playbook.sides:
-        raise DoyenError(
-            "LEG-033",
-            f"side {side!r} is not in playbook {playbook.name}, which knows {', '.join(playbook.sides)}.",
-            "Give one of these with --side.",
-        )
+    playbook.check_side(side)
     finder = Finder(document, clauses, presence, playbook.presence)
     located: dict[str, Located] = {}
 

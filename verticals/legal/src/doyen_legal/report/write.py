@@ -117,6 +117,20 @@ def folder_name(report: Report) -> str:
     return f"{stem}-{report.document.sha256[:8]}"
 
 
+def write_grid(reports: Sequence[Report], path: Path) -> Path:
+    """Write one CSV over many reports: a row a contract, a column a label. Raises LEG-042 (not writable)."""
+    from doyen_legal.report.as_csv import as_grid
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, as_grid(reports))
+    except OSError as error:
+        raise DoyenError(
+            "LEG-042", f"{path} cannot be written ({type(error).__name__}).", "Give a folder that you may write to."
+        ) from error
+    return path
+
+
 def write_atomic(path: Path, content: bytes) -> None:
     """Write a file whole or not at all: a reader never sees half of it."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

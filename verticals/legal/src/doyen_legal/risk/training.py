@@ -14,6 +14,7 @@ import time
 import tomllib
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -67,7 +68,7 @@ def train_nli(
 
         model = fit(
             model_recipe,
-            lambda epoch, s=seed: augment(train, settings["augment"], s, epoch),
+            partial(augment, train, settings["augment"], seed),
             seed,
             after_epoch,
         )
