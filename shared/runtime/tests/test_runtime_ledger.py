@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -235,6 +237,22 @@ def test_the_file_is_private_and_safe(ledger: Ledger, tmp_path: Path) -> None:
             for name in ("journal_mode", "secure_delete")
         }
     assert pragmas == {"journal_mode": "wal", "secure_delete": 1}
+
+
+def test_a_second_ledger_in_one_process_does_not_blind_the_first(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/l.db"
+    first = Ledger(url)
+    batch = first.submit(WORK, [[submission("a")]])
+    second = Ledger(url)  # must not drop the first one's locks on the file
+    code = (
+        f"from doyen_runtime.ledger import Ledger, pack\nledger = Ledger({url!r})\n"
+        f"claim = ledger.claim({batch!r}, 0, 'w')\nledger.complete(claim, pack({{}}), 1.0)\nledger.close()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert (tmp_path / "l.db-wal").exists(), "the other process took itself for the last one"
+    assert first.progress(batch).state == second.progress(batch).state == "finished"
+    first.close()
+    second.close()
 
 
 class AnyOrder(RuleBasedStateMachine):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -215,8 +216,11 @@ def _sqlite(url: URL) -> Engine:
     if url.database and url.database != ":memory:":
         path = Path(url.database)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Reports are confidential: the file must be private before anything is in it.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        # Reports are confidential: the file must be private before anything is in it. An existing file is not
+        # touched: closing any descriptor of it would drop the locks of this process's other connections, and
+        # another process could then remove the write-ahead log under them.
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     engine = create_engine(
         url, connect_args={"timeout": 30, "check_same_thread": False}, hide_parameters=True
     )
