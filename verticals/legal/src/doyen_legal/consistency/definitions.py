@@ -11,11 +11,12 @@ from doyen_legal.consistency.lexicon import lexicon
 from doyen_legal.consistency.source import GAP, Source
 from doyen_legal.consistency.terms import Definition, Terms, key
 from doyen_legal.consistency.types import Fault, Span
-from doyen_legal.consistency.uses import Use, Vocabulary, find_uses, plausible
+from doyen_legal.consistency.uses import DETERMINERS, Use, Vocabulary, find_uses, plausible
 
 _DEFINING: Final = frozenset({"means", "bracket", "called"})
 _SINGLE_EXACT: Final = 6
 _MANY_UNDEFINED: Final = 3
+_SINGLE_USES: Final = 3
 
 
 def undefined_terms(source: Source, terms: Terms) -> Iterator[Fault]:
@@ -51,7 +52,7 @@ def _as_term(uses: list[Use]) -> bool:
     """Whether a phrase stands as a term does: behind a determiner or before a verb; a single word, twice so."""
     if " " in uses[0].phrase:
         return any(use.strong for use in uses)
-    return len(uses) >= 2 and all(use.strong for use in uses)
+    return len(uses) >= _SINGLE_USES and all(use.strong for use in uses)
 
 
 def unused_terms(source: Source, terms: Terms) -> Iterator[Fault]:
@@ -76,25 +77,25 @@ def duplicate_definitions(source: Source, terms: Terms) -> Iterator[Fault]:
             groups[definition.term.lower(), definition.scope].append(definition)
     for definitions in groups.values():
         first, *others = definitions
-        for other in others:
-            if re.match(
-                r"\s*(?:shall\s+|also\s+|will\s+)*includ|,?\s*(?:By|Name|Title|/s/)\b",
-                source.text[other.end + 1 : other.end + 40],
-            ):
-                continue  # an addition, or a signature
-            if (
-                other.form == first.form == "bracket"
-                and first.start < 3000
-                and other.start > 0.8 * source.body_end
-            ):
-                continue
-            if other.text[:80] == first.text[:80] and first.form == other.form == "means":
-                continue
+        again = [other for other in others if _defines_anew(source, first, other)]
+        if again:
             yield Fault(
-                "duplicate-definition", other.start, other.end,
-                f'"{other.term}" is defined a second time; its first definition says something else.',
-                ((first.start, first.end),),
+                "duplicate-definition", again[0].start, again[0].end,
+                f'"{again[0].term}" is defined a second time; its first definition says something else.',
+                ((first.start, first.end), *((other.start, other.end) for other in again[1:])),
             )  # fmt: skip
+
+
+def _defines_anew(source: Source, first: Definition, other: Definition) -> bool:
+    """Whether ``other`` is a definition of its own: no addition ("also includes"), signature or repetition."""
+    if re.match(
+        r"\s*(?:shall\s+|also\s+|will\s+)*includ|,?\s*(?:By|Name|Title|/s/)\b",
+        source.text[other.end + 1 : other.end + 40],
+    ):
+        return False
+    if other.form == first.form == "bracket" and first.start < 3000 and other.start > 0.8 * source.body_end:
+        return False
+    return not (other.text[:80] == first.text[:80] and first.form == other.form == "means")
 
 
 def case_drift(source: Source, terms: Terms) -> Iterator[Fault]:
@@ -159,7 +160,11 @@ def _drifted(
         if single:
             if (previous, following) in contexts and previous:
                 yield start, end
-        elif previous in before and (len(small) == 1 or len(exact) >= 3 * _MULTI_EXACT):
+        elif (
+            previous in before
+            and (previous in DETERMINERS or len(exact) >= 2 * _MULTI_EXACT)
+            and (len(small) == 1 or len(exact) >= 3 * _MULTI_EXACT)
+        ):
             yield start, end
 
 

@@ -17,8 +17,22 @@ _OPENERS: Final = frozenset(
     ["the", "a", "an", "any", "all", "each", "every", "no", "such", "this", "that", "these", "those", "if", "in", "on", "at", "by", "for", "from", "to", "of", "upon", "unless", "until", "when", "where", "while", "with", "without", "within", "under", "and", "or", "but", "as", "after", "before", "during", "except", "neither", "nor", "either", "both", "it", "its", "their", "his", "her", "our", "your", "other", "subject", "notwithstanding", "provided", "pursuant", "except", "following", "prior", "should", "there", "whereas", "however", "further", "said", "one", "two", "three", "only", "also", "only", "nothing", "including", "once", "since", "through", "than", "not", "said", "said", "so", "thereafter", "in", "although", "because", "using", "copy", "is", "are", "will", "shall", "may", "whether", "unless", "upon", "like", "does", "if", "then", "thereof", "new", "certain", "additional", "such", "another", "we", "you", "he", "she", "they", "which", "who", "whose", "what", "per", "via"]
 )  # fmt: skip
 DETERMINERS: Final = frozenset(
-    ["the", "any", "such", "each", "all", "this", "its", "their", "every", "no", "said", "an", "a", "these", "those", "other", "applicable", "that"]
-)  # fmt: skip
+    [
+        "the",
+        "any",
+        "such",
+        "each",
+        "all",
+        "this",
+        "every",
+        "no",
+        "said",
+        "these",
+        "those",
+        "applicable",
+        "that",
+    ]
+)
 _VERB_AFTER: Final = re.compile(
     r"\s+(?:shall|will|may|must|is|are|has|have|does|do|was|were|can|cannot|agrees?|means)\b"
 )
