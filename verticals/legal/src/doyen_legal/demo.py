@@ -41,8 +41,12 @@ def run_demo(files: Sequence[Path], out: Path) -> None:
         write(report, read(source), out / folder_name(report), source=source)
         faults = sum(finding.kind == "fault" and finding.status == "risk" for finding in report.findings)
         marked = sum(finding.status in ("risk", "reject") for finding in report.findings) - faults
-        priority = f"priority {report.priority.score:.0f} ({report.priority.level})" if report.priority else ""
-        typer.echo(f"{source.name}: {len(report.findings)} findings, {faults} faults, {marked} against the playbook, {priority}")
+        priority = (
+            f"priority {report.priority.score:.0f} ({report.priority.level})" if report.priority else ""
+        )
+        typer.echo(
+            f"{source.name}: {len(report.findings)} findings, {faults} faults, {marked} against the playbook, {priority}"
+        )
         for stage in report.stages:
             if stage.state != "ran":
                 typer.echo(f"  {stage.name}: {stage.state} ({stage.reason})")

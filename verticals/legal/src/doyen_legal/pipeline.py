@@ -42,7 +42,9 @@ class _Run:
 
     stages: list[Stage] = field(default_factory=list)
 
-    def stage(self, name: str, work: Callable[[], T], count: Callable[[T], Mapping[str, int]], version: str = "") -> T:
+    def stage(
+        self, name: str, work: Callable[[], T], count: Callable[[T], Mapping[str, int]], version: str = ""
+    ) -> T:
         began = time.perf_counter()
         result = work()
         self.stages.append(
@@ -105,7 +107,11 @@ class Reviewer:
                 "Run it through OCR first; Doyen does not review what it cannot read.",
             )  # fmt: skip
         run = _Run()
-        extraction = run.stage("extract", lambda: self._extractor.extract(document.text), lambda e: {"candidates": len(e.clauses)})
+        extraction = run.stage(
+            "extract",
+            lambda: self._extractor.extract(document.text),
+            lambda e: {"candidates": len(e.clauses)},
+        )
         extraction = self._second_opinion(document, extraction, run)
         threshold = self._extractor.threshold
         shown = _distinct([clause for clause in extraction.clauses if clause.score > threshold])
@@ -189,8 +195,13 @@ def clause_findings(
         if clause.label in present:
             continue
         present.add(clause.label)
-        if _UNSURE[0] < extraction.presence.get(clause.label, 0.0) < _UNSURE[1] and clause.score > 0.5 * threshold:
-            findings.append(_clause_finding(document, clause, "needs_review", "possibly this clause: please read it"))
+        if (
+            _UNSURE[0] < extraction.presence.get(clause.label, 0.0) < _UNSURE[1]
+            and clause.score > 0.5 * threshold
+        ):
+            findings.append(
+                _clause_finding(document, clause, "needs_review", "possibly this clause: please read it")
+            )
     return sorted(findings, key=lambda finding: finding.evidence[0].start)
 
 

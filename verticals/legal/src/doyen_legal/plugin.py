@@ -27,7 +27,9 @@ def validate_options(options: Mapping[str, Any]) -> dict[str, Any]:
         raise DoyenError("LEG-065", f"unknown option {unknown[0]!r}.", f"Options: {', '.join(_OPTIONS)}.")
     llm = str(options.get("llm", "true")).lower()
     if llm not in ("true", "false"):
-        raise DoyenError("LEG-065", f"option llm is {options['llm']!r}; it must be true or false.", "Write llm=false.")
+        raise DoyenError(
+            "LEG-065", f"option llm is {options['llm']!r}; it must be true or false.", "Write llm=false."
+        )
     checked: dict[str, Any] = {"llm": llm == "true"}
     playbook = options.get("playbook")
     if playbook is not None:

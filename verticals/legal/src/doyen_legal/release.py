@@ -25,7 +25,9 @@ _CUAD_FLOORS: Final = {
 _CUAD_TARGETS: Final = {"aupr": 0.65, "p_at_80r": 0.32, "micro_f1": 0.64, "presence_auroc_macro": 0.95}
 
 
-def write_release(folder: Path, version: str, metrics: Mapping[str, Any], data_sha256: Mapping[str, str]) -> Path:
+def write_release(
+    folder: Path, version: str, metrics: Mapping[str, Any], data_sha256: Mapping[str, str]
+) -> Path:
     """Write ``MODEL_CARD.md`` and ``manifest.json`` of an adapter folder.
 
     ``metrics`` maps ``cuad_dev_cross_validated``, ``contract_nli_pairs``, ``contract_nli_documents``,
@@ -39,7 +41,9 @@ def write_release(folder: Path, version: str, metrics: Mapping[str, Any], data_s
     return path
 
 
-def _manifest(folder: Path, version: str, metrics: Mapping[str, Any], data_sha256: Mapping[str, str]) -> AdapterManifest:
+def _manifest(
+    folder: Path, version: str, metrics: Mapping[str, Any], data_sha256: Mapping[str, str]
+) -> AdapterManifest:
     from doyen_modeling.encoder import ENCODER_SOURCE, encoder_digests
     from doyen_modeling.lora import adapter_base
     from doyen_runtime import adapters
@@ -53,7 +57,10 @@ def _manifest(folder: Path, version: str, metrics: Mapping[str, Any], data_sha25
         requires_runtime=">=0.1,<0.2",
         bases={"encoder": encoder, "llm": adapter_base(folder / "reviewer")},
         files=adapters.describe(folder),
-        recipes={path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(_RECIPES.glob("*.toml"))},
+        recipes={
+            path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(_RECIPES.glob("*.toml"))
+        },
         data={**dict.fromkeys(_DATA, ""), **data_sha256},
         licences={**_DATA, **{name: "CC BY 4.0" for name in data_sha256}},
         seeds=[17],
@@ -90,12 +97,18 @@ def card(manifest: AdapterManifest) -> str:
     if "consistency" in metrics:
         tables["Consistency checker, faults injected into dev contracts (no weights)"] = figures_from(
             metrics["consistency"],
-            {"recall": "recall", "precision": "precision", "false_alarms_per_contract": "alarms an untouched contract"},
+            {
+                "recall": "recall",
+                "precision": "precision",
+                "false_alarms_per_contract": "alarms an untouched contract",
+            },
             targets={"recall": 0.9, "precision": 0.85},
         )
     if "reviewer" in metrics:
         tables["Reviewer adapter (off), dev questions"] = [
-            Figure("quote F1", metrics["reviewer"]["f1"], None, f"untuned base {metrics['reviewer']['base_f1']}"),
+            Figure(
+                "quote F1", metrics["reviewer"]["f1"], None, f"untuned base {metrics['reviewer']['base_f1']}"
+            ),
             Figure("false NONE rate", metrics["reviewer"]["false_none_rate"]),
             Figure("quotes not verbatim before the check", metrics["reviewer"]["hallucinated_before"]),
         ]

@@ -26,8 +26,15 @@ def evaluate(
     data: Annotated[Path, typer.Option(help="The file to evaluate on, in the benchmark's own format.")],
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N contracts or pairs.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the injected faults (consistency).")] = 0,
-    llm: Annotated[bool, typer.Option("--llm", help="Ask the language model where the extractor is unsure (cuad).")] = False,
-    figures: Annotated[Path | None, typer.Option(help="Also draw the precision-recall curves to this SVG or PNG (cuad).")] = None,
+    llm: Annotated[
+        bool, typer.Option("--llm", help="Ask the language model where the extractor is unsure (cuad).")
+    ] = False,
+    figures: Annotated[
+        Path | None,
+        typer.Option(
+            help="Draw the precision-recall curves: a path without suffix, for .svg and .png (cuad)."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measure the shipped models on a file.
@@ -42,7 +49,9 @@ def evaluate(
     """
     if protocol is not Protocol.cuad and (llm or figures):
         raise DoyenError(
-            "LEG-063", f"--llm and --figures belong to the protocol cuad, not {protocol.value}.", "Leave them out."
+            "LEG-063",
+            f"--llm and --figures belong to the protocol cuad, not {protocol.value}.",
+            "Leave them out.",
         )
     result = _run(protocol, data, limit, seed, llm, figures)
     if as_json:
@@ -51,23 +60,31 @@ def evaluate(
         _print_table(result)
 
 
-def _run(protocol: Protocol, data: Path, limit: int | None, seed: int, llm: bool, figures: Path | None) -> dict[str, Any]:
+def _run(
+    protocol: Protocol, data: Path, limit: int | None, seed: int, llm: bool, figures: Path | None
+) -> dict[str, Any]:
     if protocol is Protocol.consistency:
         from doyen_legal.corpora import read_cuad
         from doyen_legal.evaluate import consistency
 
         return dict(consistency.evaluate(list(read_cuad(data, limit)), seed=seed))
     if protocol is Protocol.contract_nli:
-        from doyen_legal.evaluate.nli import evaluate_file
+        from doyen_legal.corpora import open_text
+        from doyen_legal.evaluate.nli import evaluate_documents, evaluate_pairs
 
-        return evaluate_file(data, limit)
+        with open_text(data) as file:
+            is_json = file.read(64).lstrip("\ufeff \n\r\t").startswith("{")
+        return evaluate_documents(data, limit) if is_json else evaluate_pairs(data, limit)
     from doyen_legal.evaluate.cuad import evaluate_cuad
 
     run = evaluate_cuad(data, limit=limit, llm=llm, progress=_progress if sys.stderr.isatty() else None)
     if figures is not None:
         from doyen_evaluation.figures import precision_recall_grid
+        from doyen_evaluation.spans import curve
 
-        precision_recall_grid(run.matches, figures)
+        labels = [label for label, row in run.figures["per_label"].items() if row["n"]]
+        counts = {label: run.figures["per_label"][label]["n"] for label in labels}
+        precision_recall_grid({label: curve(run.matches, label) for label in labels}, figures, counts=counts)
     return run.figures
 
 
@@ -92,7 +109,11 @@ def _print_table(result: dict[str, Any]) -> None:
     for name in ("per_label", "per_kind"):
         if name in result:
             rows = result[name]
-            columns = [key for key in next(iter(rows.values())) if not isinstance(next(iter(rows.values()))[key], dict)]
+            columns = [
+                key
+                for key in next(iter(rows.values()))
+                if not isinstance(next(iter(rows.values()))[key], dict)
+            ]
             detail = Table(name.removeprefix("per_"), *columns)
             for key, row in rows.items():
                 detail.add_row(key, *(str(row[column]) for column in columns))

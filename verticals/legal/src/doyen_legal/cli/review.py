@@ -16,12 +16,22 @@ if TYPE_CHECKING:
 
 
 def review(
-    files: Annotated[list[Path], typer.Argument(help="Contracts: PDF, DOCX, HTML or text.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="Folder for the reports, one subfolder a contract.")] = Path("doyen-out"),
-    playbook: Annotated[str | None, typer.Option(help="nda, saas, supply or a YAML file; by default chosen by type.")] = None,
+    files: Annotated[
+        list[Path], typer.Argument(help="Contracts: PDF, DOCX, HTML or text.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the reports, one subfolder a contract.")] = Path(
+        "doyen-out"
+    ),
+    playbook: Annotated[
+        str | None, typer.Option(help="nda, saas, supply or a YAML file; by default chosen by type.")
+    ] = None,
     side: Annotated[str | None, typer.Option(help="Our side in the playbook's words.")] = None,
-    formats: Annotated[str, typer.Option(help="Comma-separated: json,csv,html,docx,pdf,ics.")] = "json,csv,html,docx,pdf,ics",
-    llm: Annotated[bool, typer.Option("--llm/--no-llm", help="Ask the language model where the extractor is unsure.")] = True,
+    formats: Annotated[
+        str, typer.Option(help="Comma-separated: json,csv,html,docx,pdf,ics.")
+    ] = "json,csv,html,docx,pdf,ics",
+    llm: Annotated[
+        bool, typer.Option("--llm/--no-llm", help="Ask the language model where the extractor is unsure.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Review contracts and write their reports.
@@ -51,7 +61,12 @@ def review(
             written = write(report, document, folder, wanted, source=path)
         except DoyenError as error:
             failed = True
-            results.append({"file": str(path), "error": {"code": error.code, "message": error.message, "hint": error.hint}})
+            results.append(
+                {
+                    "file": str(path),
+                    "error": {"code": error.code, "message": error.message, "hint": error.hint},
+                }
+            )
             print(error, file=sys.stderr)
             continue
         reports.append(report)
@@ -85,13 +100,17 @@ def _print(path: Path, report: Report, folder: Path) -> None:
 
     console = Console()
     priority = f"priority {report.priority.score:.0f} ({report.priority.level})" if report.priority else ""
-    console.print(f"[bold]{path.name}[/bold]  {report.contract_type or 'type unknown'}  {priority}", highlight=False)
+    console.print(
+        f"[bold]{path.name}[/bold]  {report.contract_type or 'type unknown'}  {priority}", highlight=False
+    )
     table = Table("id", "status", "what", "where", "message", box=None, pad_edge=False)
     marked = [f for f in report.findings if f.status in ("reject", "risk", "needs_review")]
     order = {"reject": 0, "risk": 1, "needs_review": 2}
     for finding in sorted(marked, key=lambda f: order[f.status])[:15]:
         page = finding.evidence[0].page if finding.evidence else None
-        table.add_row(finding.id, finding.status, finding.label, f"p. {page}" if page else "", finding.message)
+        table.add_row(
+            finding.id, finding.status, finding.label, f"p. {page}" if page else "", finding.message
+        )
     console.print(table)
     if len(marked) > 15:
         console.print(f"… and {len(marked) - 15} more to look at")
@@ -102,7 +121,9 @@ def _print(path: Path, report: Report, folder: Path) -> None:
 
 
 def demo(
-    files: Annotated[list[Path] | None, typer.Argument(help="More contracts to review beside the samples.")] = None,
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="More contracts to review beside the samples.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the reports.")] = Path("out/demo"),
 ) -> None:
     """Review the sample contracts, and FILES, through the queue: submit, work, fetch, write the reports."""

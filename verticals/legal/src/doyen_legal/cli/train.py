@@ -16,10 +16,14 @@ _RECIPES = Path(__file__).parent.parent / "recipes"
 
 @app.command()
 def extractor(
-    out: Annotated[Path, typer.Option(help="The run's folder: checkpoints, event log, weights, dev figures.")],
+    out: Annotated[
+        Path, typer.Option(help="The run's folder: checkpoints, event log, weights, dev figures.")
+    ],
     data: Data = None,
     recipe: Annotated[Path, typer.Option(help="The recipe (TOML).")] = _RECIPES / "extractor.toml",
-    limit: Annotated[int | None, typer.Option(min=5, help="Only the first N contracts, for a quick look.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=5, help="Only the first N contracts, for a quick look.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Train tagger, n-gram heads and scorer on CUAD's train and dev parts; a killed run goes on when repeated.
@@ -42,7 +46,9 @@ def nli(
     out: Annotated[Path, typer.Option(help="Where to write nli.safetensors and nli.json.")],
     data: Data = None,
     recipe: Annotated[Path, typer.Option(help="The recipe (TOML).")] = _RECIPES / "nli.toml",
-    limit: Annotated[int | None, typer.Option(min=10, help="Only the first N pairs, for a quick look.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=10, help="Only the first N pairs, for a quick look.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Train the contradiction head on ContractNLI's train pairs."""
@@ -74,7 +80,9 @@ def release(
         *(legal / "contract-nli" / name for name in ("pairs_train.csv.gz", "pairs_dev.csv.gz")),
     ]
     digests = {f"{file.parent.name}/{file.name}": file_sha256(file) for file in files}
-    typer.echo(str(write_release(folder, adapter_version, json.loads(metrics.read_text(encoding="utf-8")), digests)))
+    typer.echo(
+        str(write_release(folder, adapter_version, json.loads(metrics.read_text(encoding="utf-8")), digests))
+    )
 
 
 def _data(data: Path | None) -> Path:

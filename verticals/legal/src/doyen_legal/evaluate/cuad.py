@@ -27,7 +27,11 @@ class CuadRun:
 
 
 def evaluate_cuad(
-    path: Path, *, limit: int | None = None, llm: bool = False, progress: Callable[[int, int], None] | None = None
+    path: Path,
+    *,
+    limit: int | None = None,
+    llm: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> CuadRun:
     """Run the shipped extractor over a CUAD file and score it.
 
@@ -66,7 +70,9 @@ def evaluate_cuad(
     return run
 
 
-def score_extractions(contracts: Sequence[Contract], extractions: Sequence[Extraction], threshold: float) -> CuadRun:
+def score_extractions(
+    contracts: Sequence[Contract], extractions: Sequence[Extraction], threshold: float
+) -> CuadRun:
     """The figures of the protocol for given extractions, in the contracts' order."""
     keys = [f"{i}:{contract.id}" for i, contract in enumerate(contracts)]
     matches = match_spans(

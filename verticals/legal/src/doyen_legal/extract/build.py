@@ -20,7 +20,9 @@ from doyen_legal.labels import LABELS
 from doyen_modeling.encoder import load_tokenizer
 
 
-def build_extractor(data: Path, recipe: ExtractorRecipe, out: Path, limit: int | None = None) -> dict[str, Any]:
+def build_extractor(
+    data: Path, recipe: ExtractorRecipe, out: Path, limit: int | None = None
+) -> dict[str, Any]:
     """Train what ``out`` does not hold yet, and return the cross-validated dev figures.
 
     Writes ``tagger.safetensors``, ``tagger.json``, ``ngrams.safetensors``, ``scorer.json`` and ``figures.json``.

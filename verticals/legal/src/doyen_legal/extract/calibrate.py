@@ -23,7 +23,9 @@ STRENGTH: Final = 0.3
 Rows = dict[str, list[tuple[int, str, tuple[float, ...], bool]]]
 
 
-def fit_scorer(contracts: Sequence[Contract], scores: Sequence[TextScores], seed: int = 0) -> tuple[Scorer, CuadRun]:
+def fit_scorer(
+    contracts: Sequence[Contract], scores: Sequence[TextScores], seed: int = 0
+) -> tuple[Scorer, CuadRun]:
     """The scorer fitted on all contracts, and the figures of scorers that never saw the contract they score.
 
     The threshold is the best one of the cross-validated predictions.
@@ -45,7 +47,10 @@ def _fit(rows: Rows, kept: set[int]) -> Scorer:
     for part, all_rows in rows.items():
         used = [row for row in all_rows if row[0] in kept]
         parts[part] = fit_part(
-            [row[1] for row in used], np.array([row[2] for row in used]), np.array([row[3] for row in used]), STRENGTH
+            [row[1] for row in used],
+            np.array([row[2] for row in used]),
+            np.array([row[3] for row in used]),
+            STRENGTH,
         )
     return Scorer(parts, 0.5)
 

@@ -68,7 +68,9 @@ def candidates(text: str, scores: TextScores) -> list[Candidate]:
     return found
 
 
-def _clause_candidates(text: str, scores: TextScores, blend: Floats, inside: Floats, label: str, c: int) -> list[Candidate]:
+def _clause_candidates(
+    text: str, scores: TextScores, blend: Floats, inside: Floats, label: str, c: int
+) -> list[Candidate]:
     column = blend[:, c]
     best = float(column.max())
     picked = np.flatnonzero((column > _CANDIDATE_LOGIT) | (scores.inside_NC[:, c] > 0.5))
@@ -143,7 +145,7 @@ def _trim(text: str, start: int, end: int) -> tuple[int, int]:
     """Leave out white space and dangling quotes or commas at the edges of a name."""
     while start < end and (text[start].isspace() or text[start] in ",;:\"“”'("):
         start += 1
-    while end > start and (text[end - 1].isspace() or text[end - 1] in ",;:\"“”("):
+    while end > start and (text[end - 1].isspace() or text[end - 1] in ',;:"“”('):
         end -= 1
     return start, end
 
@@ -180,12 +182,15 @@ class Scorer:
                 clauses += [Clause(label, c.start, c.end, s) for c, s in ranked]
         features = presence_features(scores)
         presence = {
-            label: float(self.score("presence", label, features[c : c + 1])[0]) for c, label in enumerate(LABELS)
+            label: float(self.score("presence", label, features[c : c + 1])[0])
+            for c, label in enumerate(LABELS)
         }
         return Extraction(clauses, presence)
 
     def save(self, path: Path) -> None:
-        path.write_text(json.dumps({"parts": self.parts, "threshold": self.threshold}, indent=1) + "\n", encoding="utf-8")
+        path.write_text(
+            json.dumps({"parts": self.parts, "threshold": self.threshold}, indent=1) + "\n", encoding="utf-8"
+        )
 
     @classmethod
     def load(cls, path: Path) -> Scorer:
@@ -201,11 +206,20 @@ def presence_features(scores: TextScores) -> Floats:
     ordered = np.sort(blend, axis=0)
     second = ordered[-2] if len(ordered) > 1 else ordered[-1]
     return np.stack(
-        [ordered[-1], scores.deep_NC.max(0), scores.wide_NC.max(0), log_odds(scores.inside_NC).max(0), second], axis=1
+        [
+            ordered[-1],
+            scores.deep_NC.max(0),
+            scores.wide_NC.max(0),
+            log_odds(scores.inside_NC).max(0),
+            second,
+        ],
+        axis=1,
     ).astype(np.float64)
 
 
-def fit_part(labels: Sequence[str], features: Floats, gold: npt.NDArray[np.bool_], strength: float) -> dict[str, Any]:
+def fit_part(
+    labels: Sequence[str], features: Floats, gold: npt.NDArray[np.bool_], strength: float
+) -> dict[str, Any]:
     """Fit one logistic scorer; ``labels[i]`` is row i's label. Label biases and slopes are shrunk towards 0."""
     from sklearn.linear_model import LogisticRegression
 

@@ -22,7 +22,11 @@ def vectorizer() -> Any:
     from sklearn.feature_extraction.text import HashingVectorizer
 
     return HashingVectorizer(
-        n_features=FEATURES, ngram_range=(1, 2), alternate_sign=False, norm=None, token_pattern=r"(?u)\b\w+\b|\$|%"
+        n_features=FEATURES,
+        ngram_range=(1, 2),
+        alternate_sign=False,
+        norm=None,
+        token_pattern=r"(?u)\b\w+\b|\$|%",
     )
 
 
@@ -75,7 +79,9 @@ class NgramHeads:
         return cls(*(tensors[name].astype(np.float32) for name in ("weight", "bias", "idf")))
 
 
-def fit_ngram_heads(sentences: Sequence[str], targets_NC: Floats, seed: int, strength: float = 30.0) -> NgramHeads:
+def fit_ngram_heads(
+    sentences: Sequence[str], targets_NC: Floats, seed: int, strength: float = 30.0
+) -> NgramHeads:
     """Fit the heads: one L2 logistic regression a label (liblinear), half of its negatives drawn once per label."""
     from sklearn.linear_model import LogisticRegression
 

@@ -103,7 +103,10 @@ def _read_window(
     for layer, labels in enumerate(config.layers):
         for i, label in enumerate(labels):
             c = config.labels.index(label)
-            p_W = posterior_WLK[: len(begins), layer, 1 + 2 * i] + posterior_WLK[: len(begins), layer, 2 + 2 * i]
+            p_W = (
+                posterior_WLK[: len(begins), layer, 1 + 2 * i]
+                + posterior_WLK[: len(begins), layer, 2 + 2 * i]
+            )
             inside_NC[rows, c] = np.add.reduceat(p_W, firsts) / counts
             peak_NC[rows, c] = np.maximum.reduceat(p_W, firsts)
         tags = tags_WL[: len(begins), layer]
@@ -112,5 +115,8 @@ def _read_window(
             while last + 1 < len(tags) and tags[last + 1] == tags[first] + 1:
                 last += 1
             i = (int(tags[first]) - 1) // 2
-            p = posterior_WLK[first : last + 1, layer, tags[first]] + posterior_WLK[first : last + 1, layer, tags[first] + 1]
+            p = (
+                posterior_WLK[first : last + 1, layer, tags[first]]
+                + posterior_WLK[first : last + 1, layer, tags[first] + 1]
+            )
             spans.append(Clause(labels[i], int(start_W[first]), int(end_W[last]), float(p.mean())))

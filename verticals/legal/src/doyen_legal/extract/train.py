@@ -69,7 +69,9 @@ def load_recipe(path: Path) -> ExtractorRecipe:
     except FileNotFoundError as error:
         raise DoyenError("LEG-060", f"recipe not found: {path}.", "Name an existing TOML file.") from error
     except tomllib.TOMLDecodeError as error:
-        raise DoyenError("LEG-060", f"{path.name} is not TOML: {error}.", "Compare it with the shipped one.") from error
+        raise DoyenError(
+            "LEG-060", f"{path.name} is not TOML: {error}.", "Compare it with the shipped one."
+        ) from error
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise DoyenError("LEG-060", f"{path.name}: {wrong}.", "Compare it with the shipped one.") from error
@@ -78,11 +80,15 @@ def load_recipe(path: Path) -> ExtractorRecipe:
 class TrainingText:
     """A contract ready for training: its windows with targets."""
 
-    def __init__(self, contract: Contract, tokenizer: Any, recipe: ExtractorRecipe, layers: Sequence[Sequence[str]]):
+    def __init__(
+        self, contract: Contract, tokenizer: Any, recipe: ExtractorRecipe, layers: Sequence[Sequence[str]]
+    ):
         spans = [(s.label, s.start, s.end) for s in contract.spans]
         self.text: EncodedText = encode(contract.text, tokenizer, recipe.window_subwords)
         begins = np.flatnonzero(self.text.word_T)
-        ends = np.concatenate([self.text.end_T[begins[1:] - 1], self.text.end_T[-1:]]) if len(begins) else begins
+        ends = (
+            np.concatenate([self.text.end_T[begins[1:] - 1], self.text.end_T[-1:]]) if len(begins) else begins
+        )
         self.sentences_NC = sentence_targets(self.text.sentences_N2, spans, LABELS)
         self.tags_WL: Ints = tag_targets(self.text.start_T[begins], ends, spans, layers)
         self.word_before_T = np.concatenate([[0], np.cumsum(self.text.word_T)])
@@ -107,14 +113,18 @@ def epoch_batches(texts: Sequence[TrainingText], recipe: ExtractorRecipe, epoch:
         for window in windows_of(text.text, recipe.window_subwords, shift):
             if text.has_label(window) or rng.random() < recipe.keep_empty:
                 items.append((text, window))
-    order = sorted(range(len(items)), key=lambda i: (items[i][1].end - items[i][1].begin) // 48 + rng.random())
+    order = sorted(
+        range(len(items)), key=lambda i: (items[i][1].end - items[i][1].begin) // 48 + rng.random()
+    )
     size = recipe.batch_windows
     batches = [[items[i] for i in order[k : k + size]] for k in range(0, len(order), size)]
     rng.shuffle(batches)  # type: ignore[arg-type]
     return batches
 
 
-def batch_loss(model: SpanTagger, items: Sequence[Item], recipe: ExtractorRecipe, rng: np.random.Generator) -> tuple[Tensor, float, float]:
+def batch_loss(
+    model: SpanTagger, items: Sequence[Item], recipe: ExtractorRecipe, rng: np.random.Generator
+) -> tuple[Tensor, float, float]:
     """The joint loss of one batch, and its two parts as numbers."""
     batch = collate([(text.text, window) for text, window in items])
     if recipe.mask_subwords:
@@ -161,7 +171,9 @@ def train(
         torch.manual_seed(recipe.seed + step)
         loss, sentence_loss, crf_loss = batch_loss(model, items, recipe, rng)
         if not torch.isfinite(loss):
-            raise DoyenError("LEG-061", f"the loss is {float(loss)} at step {step}.", "Lower the learning rates.")
+            raise DoyenError(
+                "LEG-061", f"the loss is {float(loss)} at step {step}.", "Lower the learning rates."
+            )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = _clip(optimizer, recipe.clip)
@@ -198,7 +210,9 @@ def load_trained(out: Path) -> SpanTagger:
     return model.eval()
 
 
-def _steps(texts: Sequence[TrainingText], recipe: ExtractorRecipe, begin: int) -> Iterator[tuple[int, list[Item]]]:
+def _steps(
+    texts: Sequence[TrainingText], recipe: ExtractorRecipe, begin: int
+) -> Iterator[tuple[int, list[Item]]]:
     step = 0
     for epoch in range(recipe.epochs):
         for items in epoch_batches(texts, recipe, epoch):
@@ -254,7 +268,9 @@ def _clip(optimizer: torch.optim.AdamW, limit: float) -> float:
     return float(norms[0])
 
 
-def _checkpoint(out: Path, model: SpanTagger, average: dict[str, Tensor], optimizer: torch.optim.AdamW, step: int) -> None:
+def _checkpoint(
+    out: Path, model: SpanTagger, average: dict[str, Tensor], optimizer: torch.optim.AdamW, step: int
+) -> None:
     tensors: dict[str, Tensor] = {"step": torch.tensor(step)}
     for name, parameter in model.named_parameters():
         if name in average:
@@ -288,7 +304,9 @@ def _resume(
                     "exp_avg_sq": tensors[f"second.{name}"],
                 }
     scheduler.last_epoch = step
-    for group, base, rule in zip(optimizer.param_groups, scheduler.base_lrs, scheduler.lr_lambdas, strict=True):
+    for group, base, rule in zip(
+        optimizer.param_groups, scheduler.base_lrs, scheduler.lr_lambdas, strict=True
+    ):
         group["lr"] = base * rule(step)
     _log(out, resumed=step)
     return step

@@ -54,7 +54,12 @@ def encode(text: str, tokenizer: Any, window_subwords: int) -> EncodedText:
     sentence_T = np.searchsorted(sentences[:, 0], offsets_T2[:, 0], side="right") - 1
     sentence_T, sentences = _cut_long(sentence_T, sentences, offsets_T2, window_subwords - 2)
     return EncodedText(
-        np.array(encoding.ids, dtype=np.int64), offsets_T2[:, 0], offsets_T2[:, 1], word_T, sentence_T, sentences
+        np.array(encoding.ids, dtype=np.int64),
+        offsets_T2[:, 0],
+        offsets_T2[:, 1],
+        word_T,
+        sentence_T,
+        sentences,
     )
 
 
@@ -157,7 +162,10 @@ def sentence_targets(
 
 
 def tag_targets(
-    word_start_W: Ints, word_end_W: Ints, spans: Iterable[tuple[str, int, int]], layers: Sequence[Sequence[str]]
+    word_start_W: Ints,
+    word_end_W: Ints,
+    spans: Iterable[tuple[str, int, int]],
+    layers: Sequence[Sequence[str]],
 ) -> Ints:
     """``[W, L]`` BIO tags; where two spans of one layer collide, the longer one stays."""
     place = {label: (layer, i) for layer, names in enumerate(layers) for i, label in enumerate(names)}
@@ -172,7 +180,9 @@ def tag_targets(
     return tags
 
 
-def label_layers(contracts_spans: Iterable[Sequence[tuple[str, int, int]]], labels: Sequence[str], n_layers: int) -> tuple[tuple[str, ...], ...]:
+def label_layers(
+    contracts_spans: Iterable[Sequence[tuple[str, int, int]]], labels: Sequence[str], n_layers: int
+) -> tuple[tuple[str, ...], ...]:
     """Distribute the labels over layers so that few overlapping spans meet in one.
 
     Greedy colouring of the overlap graph, labels with most overlaps first; among the layers with the fewest

@@ -126,7 +126,9 @@ def write_grid(reports: Sequence[Report], path: Path) -> Path:
         write_atomic(path, as_grid(reports))
     except OSError as error:
         raise DoyenError(
-            "LEG-042", f"{path} cannot be written ({type(error).__name__}).", "Give a folder that you may write to."
+            "LEG-042",
+            f"{path} cannot be written ({type(error).__name__}).",
+            "Give a folder that you may write to.",
         ) from error
     return path
 
