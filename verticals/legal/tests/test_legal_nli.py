@@ -210,7 +210,7 @@ def test_epochs_differ_and_seeds_repeat() -> None:
         ("dropout = 0.1", "drop_out = 0.1", "drop_out"),
         ('"entailment", "contradiction"', '"contradiction", "entailment"', "labels are"),
         ("distractor = 0.25", "distraction = 0.25", "distraction"),
-        ("seeds = [1, 2]", "seeds = []", "seeds is empty"),
+        ("seeds = [1]", "seeds = []", "seeds is empty"),
         ("rank = 32", "rank = ", "line"),
     ],
 )
@@ -231,7 +231,10 @@ def test_training_writes_weights_configuration_and_figures(tmp_path: Path) -> No
     for part in ("train", "dev"):
         pairs_file(data / f"pairs_{part}.csv.gz")
     text = (
-        RECIPE.read_text(encoding="utf-8").replace("epochs = 4", "epochs = 1").replace("[8, 16, 32]", "[8]")
+        RECIPE.read_text(encoding="utf-8")
+        .replace("epochs = 4", "epochs = 1")
+        .replace("[8, 16, 32]", "[8]")
+        .replace("seeds = [1]", "seeds = [1, 2]")
     )
     recipe = tmp_path / "nli.toml"
     recipe.write_text(text, encoding="utf-8")

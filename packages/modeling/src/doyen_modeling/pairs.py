@@ -257,7 +257,9 @@ def load_delta(path: Path) -> tuple[PairClassifier, dict[str, Any]]:
             f"but {encoder_digests()[0][:12]} is installed: digests must agree.",
             "Install the encoder version that the package pins.",
         )
-    parameters: dict[str, Tensor] = {f"encoder.{name}": value for name, value in model.encoder.named_parameters()}
+    parameters: dict[str, Tensor] = {
+        f"encoder.{name}": value for name, value in model.encoder.named_parameters()
+    }
     with torch.no_grad():
         for key, value in tensors.items():
             name, _, part = key.rpartition(".")
