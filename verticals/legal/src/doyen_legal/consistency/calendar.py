@@ -92,8 +92,8 @@ def date_order(source: Source, dates: list[Dated], *, deadlines: bool = True) ->
         between = text[first.end : second.start]
         if len(between) > 160 or second.day >= first.day:
             continue
-        starts = first.role == "start" or _START_BEFORE.search(text[max(0, first.start - 40) : first.start])
-        joined = starts and _PAIR_BETWEEN.match(between)
+        begins = first.role == "start" or _START_BEFORE.search(text[max(0, first.start - 40) : first.start])
+        joined = begins and _PAIR_BETWEEN.match(between)
         roles = (
             first.role == "start"
             and second.role == "end"

@@ -17,6 +17,7 @@ _DEFINING: Final = frozenset({"means", "bracket", "called"})
 _SINGLE_EXACT: Final = 6
 _MANY_UNDEFINED: Final = 3
 _SINGLE_USES: Final = 3
+_FRONT_CHARS: Final = 3000
 
 
 def undefined_terms(source: Source, terms: Terms) -> Iterator[Fault]:
@@ -93,7 +94,13 @@ def _defines_anew(source: Source, first: Definition, other: Definition) -> bool:
         source.text[other.end + 1 : other.end + 40],
     ):
         return False
-    if other.form == first.form == "bracket" and first.start < 3000 and other.start > 0.8 * source.body_end:
+    if other.form == first.form == "bracket" and (
+        other.start < _FRONT_CHARS or (first.start < _FRONT_CHARS and other.start > 0.8 * source.body_end)
+    ):
+        return False  # the title page, the preamble and the signatures each name the parties
+    if other.term == "Agreement" and other.text.lower().startswith(
+        ("shall mean this", "this", "made", "is made")
+    ):
         return False
     return not (other.text[:80] == first.text[:80] and first.form == other.form == "means")
 

@@ -85,9 +85,9 @@ def template_of(source: Source) -> Template:
     return templates()["amendment" if source.is_amendment else "agreement"]
 
 
-def build(facts: Facts) -> nx.MultiDiGraph:
+def build(facts: Facts) -> nx.MultiDiGraph[Node]:
     """The graph of the facts."""
-    graph = nx.MultiDiGraph()
+    graph: nx.MultiDiGraph[Node] = nx.MultiDiGraph()
     graph.add_node(CONTRACT)
     source = facts.source
     for definition in facts.terms.definitions:
@@ -123,22 +123,22 @@ def build(facts: Facts) -> nx.MultiDiGraph:
     return graph
 
 
-def loose(graph: nx.MultiDiGraph, kind: str) -> set[str]:
+def loose(graph: nx.MultiDiGraph[Node], kind: str) -> set[str]:
     """The names of the nodes of ``kind`` that are referred to or used, but defined nowhere."""
     return {name for name, relations in _relations(graph, kind).items() if "defines" not in relations}
 
 
-def idle(graph: nx.MultiDiGraph, kind: str) -> set[str]:
+def idle(graph: nx.MultiDiGraph[Node], kind: str) -> set[str]:
     """The names of the nodes of ``kind`` that are defined, but never used or referred to."""
     return {name for name, relations in _relations(graph, kind).items() if relations == {"defines"}}
 
 
-def values(graph: nx.MultiDiGraph, role: str) -> set[str]:
+def values(graph: nx.MultiDiGraph[Node], role: str) -> set[str]:
     """The names of the nodes that fill ``role``."""
     return {target[1] for _, target, data in graph.edges(data=True) if data["role"] == role}
 
 
-def _relations(graph: nx.MultiDiGraph, kind: str) -> dict[str, set[str]]:
+def _relations(graph: nx.MultiDiGraph[Node], kind: str) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for _, target, data in graph.edges(data=True):
         if target[0] == kind:
@@ -146,5 +146,7 @@ def _relations(graph: nx.MultiDiGraph, kind: str) -> dict[str, set[str]]:
     return found
 
 
-def _edge(graph: nx.MultiDiGraph, node: Node, relation: str, role: str, span: tuple[int, int] | None) -> None:
+def _edge(
+    graph: nx.MultiDiGraph[Node], node: Node, relation: str, role: str, span: tuple[int, int] | None
+) -> None:
     graph.add_edge(CONTRACT, node, relation=relation, role=role, span=span)

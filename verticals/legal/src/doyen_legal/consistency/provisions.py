@@ -119,7 +119,8 @@ def _clip(sentence: Span, offset: int) -> Span:
 
 def liability_caps(source: Source) -> list[Provision]:
     """The statements that cap a liability at an amount, a multiple of fees or the fees of some months."""
-    text, found = source.text, []
+    text = source.text
+    found: list[Provision] = []
     for match in _CAP.finditer(text):
         first, last = _clip(source.sentence(match.start()), match.start())
         words = text[first:last]

@@ -55,7 +55,9 @@ _PLAIN_HEAD: Final = re.compile(
     r"(?:(?<=\n)[ ]{0,20}|\A\s*|(?<=[.;:!?)\"])\s{1,40}|(?<=\s{2}))(?P<number>\d{1,3})(?=\s?[.):]?(?:\s|\(|\"|[A-Z])|\.\d)"
     r"|(?<![\w.,$/#:\-])(?P<loose>\d{1,3})(?=\s?[.)](?:\s|[A-Z\"(]))",
 )
-_DOTTED: Final = re.compile(r"(?<![\w$#])(?P<number>\d{1,3}\s?(?:\.\s?\d{1,3})+)(?![\d%])(?!,\d)")
+_DOTTED: Final = re.compile(
+    r"(?<![\w$#])(?P<number>\d{1,3}(?:\.\d{1,3})+|\d{1,3} ?\. ?\d{1,3})(?![\d%])(?!,\d)"
+)
 _WORD_HEAD: Final = re.compile(
     r"\b(?P<word>SECTION|Section|ARTICLE|Article|CLAUSE|Clause|PARAGRAPH|Paragraph|Sec\.|SEC\.|§)\s*(?P<number>\d{1,3}|[IVXL]{1,7}|(?-i:[A-Z][A-Za-z]+))(?=\s*(?:[.:\-]|\n|\s{2}|[A-Z(\"]))"
 )
@@ -324,12 +326,18 @@ def find_exhibit_references(source: Source) -> Iterator[tuple[str, str, int, int
         ):
             continue  # an entry of a list of exhibits
         first = match["labels"].strip("\"'")[0]
+        if (
+            match[0].split()[0].lower().endswith("s")
+            and first.isdigit()
+            and len(match["labels"].split()) == 1
+        ):
+            continue  # "Appendices and Exhibits 28" in a table of contents
         before = text[max(0, match.start() - 16) : match.start()]
         if (
             first.isdigit()
-            and int(re.match(r"\d+", match["labels"].strip("\"'"))[0]) > _PAGE
+            and int(re.findall(r"\d+", match["labels"])[0]) > _PAGE
             and not _PREPOSITION.search(before)
-        ):  # type: ignore[index]
+        ):
             continue  # a page number in a table of contents
         for item in re.finditer(_LABEL, match["labels"]):
             if item[0][0].isdigit() != first.isdigit():

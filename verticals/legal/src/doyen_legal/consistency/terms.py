@@ -25,11 +25,11 @@ _POINTER: Final = re.compile(
     re.I,
 )
 _MEANS: Final = re.compile(
-    rf"\"\s*(?P<term>(?-i:[A-Z0-9])[^\"]{{0,80}}?)[\s,.;:]*\"(?P<between>(?:\s*\([^()]{{0,120}}\))?(?:,?\s*(?:and|or|,|/)\s*\"[^\"]{{1,80}}\")*(?:\s*\([^()]{{0,80}}\))?(?:,?\s+(?:as\s+used|when\s+used|as\s+applied|with\s+respect\s+to|in\s+relation\s+to|of\s+(?:a|any|the)|for\s+(?:the\s+)?purposes?|in\s+respect\s+of|as\s+to|used)[^\";.]{{0,100}}?,?)?\s*[:,]?\s*)(?P<verb>{_VERB})",
+    rf"\"\s*(?:[Tt]he\s+)?(?P<term>(?-i:[A-Z0-9])[^\"]{{0,80}}?)[\s,.;:]*\"(?P<between>(?:\s*\([^()]{{0,120}}\))?(?:,?\s*(?:and|or|,|/)\s*\"[^\"]{{1,80}}\")*(?:\s*\([^()]{{0,80}}\))?(?:,?\s+(?:as\s+used|when\s+used|as\s+applied|with\s+respect\s+to|in\s+relation\s+to|of\s+(?:a|any|the)|for\s+(?:the\s+)?purposes?|in\s+respect\s+of|as\s+to|used)[^\";.]{{0,100}}?,?)?\s*[:,]?\s*)(?P<verb>{_VERB})",
     re.I,
 )
 _COLON: Final = re.compile(
-    r"(?:(?<=\n)|(?<=\s{2})|(?<=[.;]\s)|(?<=\d\s)|(?<=[.)]\s))[ ]{0,20}\"\s*(?P<term>[A-Z0-9][^\"]{0,80}?)\s*\"\s*(?::|-\s|=)"
+    r"(?:(?<=\n)|(?<=\s{2})|(?<=[.;]\s)|(?<=\d\s)|(?<=[.)]\s))[ ]{0,20}\"\s*(?:[Tt]he\s+)?(?P<term>[A-Z0-9][^\"]{0,80}?)\s*\"\s*(?::|-\s|=)"
 )
 _BRACKET: Final = re.compile(r"[(\[](?P<inside>[^()\[\]]{0,240}?\"[^()\[\]]{1,240}?)[)\]]")
 _BRACKET_WORDS: Final = re.compile(
@@ -37,7 +37,7 @@ _BRACKET_WORDS: Final = re.compile(
     re.I,
 )
 _CALLED: Final = re.compile(
-    r"\b(?:(?:herein(?:after|\s+after)?|hereafter|herein)(?:\s+(?:sometimes|collectively|individually|jointly|each|together|also|only|simply|respectively|be|both))*,?\s+(?:to\s+be\s+)?(?:(?:be\s+)?(?:referred\s+to|called|known|designated|defined|described|termed)(?:\s+(?:collectively|individually|jointly|herein|hereinafter|together|in\s+this\s+Agreement))*(?:\s+(?:as|to\s+as))?)?|(?:referred\s+to|known|defined|designated|described)(?:\s+(?:herein|hereinafter|hereafter|in\s+this\s+Agreement|collectively|individually|jointly|together|each|for\s+purposes\s+of\s+this\s+Agreement|throughout\s+this\s+Agreement|below|sometimes))*\s+as)[\s,:]*(?:the\s+|an?\s+|collectively,?\s+)*\"\s*(?P<term>[A-Z0-9][^\"]{0,80}?)[\s,.;]*\"",
+    r"\b(?:(?:herein(?:after|\s+after)?|hereafter|herein)(?:\s+(?:sometimes|collectively|individually|jointly|each|together|also|only|simply|respectively|be|both))*,?\s+(?:to\s+be\s+)?(?:(?:be\s+)?(?:referred\s+to|called|known|designated|defined|described|termed)(?:\s+(?:collectively|individually|jointly|herein|hereinafter|together|in\s+this\s+Agreement))*(?:\s+(?:as|to\s+as))?)?|(?:referred\s+to|known|defined|designated|described)(?:\s+(?:herein|hereinafter|hereafter|in\s+this\s+Agreement|collectively|individually|jointly|together|each|for\s+purposes\s+of\s+this\s+Agreement|throughout\s+this\s+Agreement|below|sometimes))*\s+as)[\s,:]*(?:the\s+|an?\s+|collectively,?\s+)*\"\s*(?:[Tt]he\s+)?(?P<term>[A-Z0-9][^\"]{0,80}?)[\s,.;]*\"",
     re.I,
 )
 _PLAIN_MEANS: Final = re.compile(
@@ -49,7 +49,7 @@ _PLAIN_BRACKET: Final = re.compile(
     re.I,
 )
 _ALONE: Final = re.compile(r"\(\s*(?P<term>[A-Z][\w&'/-]+(?:\s[A-Z][\w&'/-]+)?)\s*\)")
-_QUOTED: Final = re.compile(r"\"\s*([A-Z0-9][^\"]{0,80}?)[\s,.;:]*\"")
+_QUOTED: Final = re.compile(r"\"\s*(?:[Tt]he\s+)?([A-Z0-9][^\"]{0,80}?)[\s,.;:]*\"")
 _OTHER_MEANING: Final = re.compile(
     r"\b(?:capitali[sz]ed\s+(?:terms?|words?|expressions?)|(?:all\s+)?(?:terms?|words?|expressions?)\s+(?:used|not\s+(?:otherwise\s+)?defined|defined|which\s+are))[^.]{0,160}?\b(?:defined|meanings?|ascribed)\b[^.]{0,200}?\b(?:in|under|by|to\s+(?:them|such\s+terms?|it)\s+in)\s+(?:the\s+|that\s+certain\s+|such\s+)?(?-i:(?!This\b|Section\b|Sections\b|Article\b)[A-Z\"][\w\" -]{0,60}?)(?-i:Agreement|Indenture|Plan|Lease|Contract|Annex|Appendix|Exhibit|Schedule|Prospectus|Glossary|Act|Conditions|Terms|Deed|Rules|[A-Z]{3,})\b",
     re.I,
