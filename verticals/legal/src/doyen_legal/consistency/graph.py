@@ -102,10 +102,10 @@ def build(facts: Facts) -> nx.MultiDiGraph[Node]:
     for top in facts.targets.tops | facts.targets.articles:
         _edge(graph, ("section", str(top)), "defines", "section", None)
     for reference in facts.references:
-        number = reference.number
-        if not number[0].isdigit() and (value := top_number(number)) is not None:
-            number = str(value)
-        _edge(graph, ("section", number), "refers", "section", (reference.start, reference.end))
+        name = reference.number
+        if not name[0].isdigit() and (value := top_number(name)) is not None:
+            name = str(value)
+        _edge(graph, ("section", name), "refers", "section", (reference.start, reference.end))
     for part in source.parts[1:]:
         _edge(graph, ("exhibit", f"{part.kind} {part.label}"), "defines", "exhibit", (part.start, part.end))
     for kind, label, start, end in find_exhibit_references(source):
