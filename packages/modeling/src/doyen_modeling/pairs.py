@@ -167,7 +167,7 @@ def fit(
     steps_per_epoch = math.ceil(len(epoch_pairs(0)) / recipe.batch_pairs)
     total, step = steps_per_epoch * recipe.epochs, 0
     loss_of = nn.CrossEntropyLoss(
-        weight=torch.tensor(recipe.class_weights), label_smoothing=recipe.label_smoothing
+        weight=torch.tensor(recipe.class_weights, dtype=torch.float32), label_smoothing=recipe.label_smoothing
     )
     for epoch in range(recipe.epochs):
         pairs = epoch_pairs(epoch)
@@ -274,8 +274,8 @@ def load_delta(path: Path) -> tuple[PairClassifier, dict[str, Any]]:
 
 
 def recipe_settings(recipe: PairRecipe) -> dict[str, Any]:
-    """The recipe as plain values, for the figures file."""
-    return asdict(recipe)
+    """The recipe as JSON has it, for the figures file."""
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(recipe).items()}
 
 
 def _groups(model: PairClassifier, recipe: PairRecipe) -> list[dict[str, Any]]:
