@@ -103,8 +103,8 @@ def build(facts: Facts) -> nx.MultiDiGraph[Node]:
         _edge(graph, ("section", str(top)), "defines", "section", None)
     for reference in facts.references:
         name = reference.number
-        if not name[0].isdigit() and (value := top_number(name)) is not None:
-            name = str(value)
+        if not name[0].isdigit() and (first := top_number(name)) is not None:
+            name = str(first)
         _edge(graph, ("section", name), "refers", "section", (reference.start, reference.end))
     for part in source.parts[1:]:
         _edge(graph, ("exhibit", f"{part.kind} {part.label}"), "defines", "exhibit", (part.start, part.end))
