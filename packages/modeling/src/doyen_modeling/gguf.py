@@ -10,6 +10,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
+from typing import Any
 
 from doyen_schemas import DoyenError
 
@@ -19,7 +20,7 @@ def dequantise(gguf: Path, folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    source = {
+    source: dict[str, Any] = {
         "pretrained_model_name_or_path": str(gguf.parent),
         "gguf_file": gguf.name,
         "local_files_only": True,
@@ -39,7 +40,7 @@ def dequantise(gguf: Path, folder: Path) -> None:
             "Fetch the file again, or name a source with safetensors weights.",
         ) from error
     # Left as they are, both make save_pretrained treat the now dense weights as quantised, and refuse.
-    model.hf_quantizer = None
+    model.hf_quantizer = None  # type: ignore[assignment]
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
     model.config._name_or_path = gguf.stem

@@ -34,11 +34,11 @@ def save_adapter(model: PeftModel, folder: Path, ref: BaseRef) -> None:
     }
     # One key: safetensors writes several in random order, and equal runs should write equal files.
     save_file(state, folder / WEIGHTS, metadata={BOUND: ref.model_dump_json()})
-    config = model.peft_config["default"]
-    settings = config.to_dict() | {
+    settings = model.peft_config["default"].to_dict()
+    settings |= {
         # The source string instead of a folder of this machine; sorted, so that equal runs write equal files.
         "base_model_name_or_path": ref.source,
-        "target_modules": sorted(config.target_modules),
+        "target_modules": sorted(settings["target_modules"]),
         "inference_mode": True,
     }
     (folder / CONFIG).write_text(

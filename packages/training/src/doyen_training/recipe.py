@@ -70,7 +70,7 @@ class LoraPart(Part):
     """LoRA: rank, scale and the linear layers that get an adapter (never the output layer)."""
 
     rank: Annotated[int, Field(ge=1, le=512)] = 8
-    alpha: Annotated[float, Field(gt=0)] = 16
+    alpha: Annotated[int, Field(gt=0)] = 16
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     targets: Literal["all-linear"] | Annotated[tuple[str, ...], Field(min_length=1)] = "all-linear"
 

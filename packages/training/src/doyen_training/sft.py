@@ -134,7 +134,7 @@ def train(
     journal.trainer = trainer
     result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
-    save_adapter(trainer.model, out / "adapter", base.ref)
+    save_adapter(model, out / "adapter", base.ref)
     draw_curve(out / "events.jsonl", out / "curve.png", recipe.name)
     run |= {
         "state": "finished" if trainer.state.global_step == trainer.state.max_steps else "stopped",

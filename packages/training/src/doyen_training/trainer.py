@@ -22,14 +22,14 @@ COMPLETE: Final = "complete"
 PREFIX: Final = "checkpoint-"
 
 
-class Trainer(SFTTrainer):  # type: ignore[misc]
+class Trainer(SFTTrainer):
     """SFTTrainer whose output layer sees only the learned positions.
 
     TRL scores every position off Triton devices; with a vocabulary of 49,152 and one token in five learned, that is
     most of the output layer's work for nothing.
     """
 
-    loss_is_scaled_for_ga = True
+    loss_is_scaled_for_ga = True  # type: ignore[assignment]
     tokens_seen = 0
 
     def compute_loss(
@@ -49,7 +49,7 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
         loss = total / count
         if not torch.isfinite(loss):
             raise _not_finite("loss", float(loss), self.state.global_step + 1)
-        if self.model.training:
+        if model.training:
             self.tokens_seen += int(inputs["attention_mask"].sum())
         return (loss, {"logits": None}) if return_outputs else loss
 

@@ -37,7 +37,7 @@ def tiny_tokenizer() -> PreTrainedTokenizerBase:
         show_progress=False,
     )
     core.train_from_iterator(CORPUS, trainer)
-    tokenizer = PreTrainedTokenizerFast(
+    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=core,
         unk_token=SPECIAL[0],
         bos_token=SPECIAL[1],
@@ -102,7 +102,7 @@ def tiny_gguf(file: Path, seed: int = 0) -> Path:
     writer.add_layer_norm_rms_eps(1e-6)
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("smollm")
-    writer.add_token_list([tokenizer.convert_ids_to_tokens(i) for i in range(len(tokenizer))])
+    writer.add_token_list([str(tokenizer.convert_ids_to_tokens(i)) for i in range(len(tokenizer))])
     writer.add_token_types([3 if i < len(SPECIAL) else 1 for i in range(len(tokenizer))])
     writer.add_token_merges(_merges(tokenizer))
     writer.add_bos_token_id(1)
@@ -112,7 +112,7 @@ def tiny_gguf(file: Path, seed: int = 0) -> Path:
     writer.add_chat_template(CHAT_TEMPLATE)
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, 2)
     for name, tensor in state.items():
-        target = names.get_name(name, try_suffixes=(".weight",))
+        target = names.get_name(name, try_suffixes=(".weight",)) or name
         data = tensor.astype(np.float32)
         heads = 4 if "q_proj" in name else 2 if "k_proj" in name else 0
         if heads:  # llama.cpp interleaves the two halves of the rotary dimensions

@@ -116,16 +116,19 @@ class Reviewer:
         threshold = self._extractor.threshold
         shown = _distinct([clause for clause in extraction.clauses if clause.score > threshold])
         findings = clause_findings(document, shown, extraction, threshold)
-        findings += run.stage("check", lambda: fault_findings(document), lambda found: {"faults": len(found)})
+        faults = run.stage("check", lambda: fault_findings(document), lambda found: {"faults": len(found)})
+        findings += faults
         playbook, side = self._choose(document)
         if playbook is None:
             run.left_out("playbook", "skipped", "contract type unknown: name a playbook to apply one")
         else:
-            findings += run.stage(
+            ruled = run.stage(
                 "playbook", lambda: _apply(document, shown, extraction, playbook, side),
                 lambda found: {"findings": len(found)}, version=f"{playbook.name} {playbook.version}",
             )  # fmt: skip
-        findings += run.stage("dates", lambda: _dates(document, shown), lambda found: {"dates": len(found)})
+            findings += ruled
+        dates = run.stage("dates", lambda: _dates(document, shown), lambda found: {"dates": len(found)})
+        findings += dates
         return self._report(document, findings, run, playbook, side)
 
     def _second_opinion(self, document: Document, extraction: Extraction, run: _Run) -> Extraction:

@@ -118,7 +118,7 @@ def epoch_batches(texts: Sequence[TrainingText], recipe: ExtractorRecipe, epoch:
     )
     size = recipe.batch_windows
     batches = [[items[i] for i in order[k : k + size]] for k in range(0, len(order), size)]
-    rng.shuffle(batches)  # type: ignore[arg-type]
+    rng.shuffle(batches)
     return batches
 
 
