@@ -230,3 +230,10 @@ def test_an_undefined_term_before_of_and_a_name_is_missed() -> None:
 @pytest.mark.xfail(strict=True, reason="one small-letter word among many capitalised ones is not told apart")
 def test_a_single_word_in_small_letters_is_missed() -> None:
     assert found("Supplier shall invoice the distributor.", "case-drift")
+
+
+def test_exhibits_of_letters_and_of_numbers_stand_side_by_side() -> None:
+    faults = found(
+        "See Schedule A, Schedule AB, Schedule 1 and Schedule IV. See Schedule 19.", "dangling-exhibit"
+    )
+    assert "Schedule 19" in [covered for covered, _ in faults]

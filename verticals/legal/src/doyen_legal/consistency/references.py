@@ -396,8 +396,13 @@ def _follows(label: str, labels: set[str]) -> bool:
         if label == "I" and "H" not in labels:
             return True  # a Roman one
         return label in "AB" or chr(ord(label) - 1) in labels or chr(ord(label) - 2) in labels
-    number = int(re.match(r"\d+", label)[0]) if label[0].isdigit() else roman(label) or 0  # type: ignore[index]
-    if number == 0:
+    number = _order(label)
+    if number is None:
         return True
-    near = {str(number - 1), str(number - 2)}
-    return number <= 2 or any(re.match(r"\d+|[IVX]+", other)[0] in near for other in labels)  # type: ignore[index]
+    return number <= 2 or any(other in (number - 1, number - 2) for other in map(_order, labels))
+
+
+def _order(label: str) -> int | None:
+    """The place of "3", "3A" or "IV" in its series; None for a label of letters."""
+    head = re.match(r"\d+", label)
+    return int(head[0]) if head else roman(label)
