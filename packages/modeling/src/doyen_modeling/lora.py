@@ -34,6 +34,7 @@ def save_adapter(model: PeftModel, folder: Path, ref: BaseRef) -> None:
     }
     # One key: safetensors writes several in random order, and equal runs should write equal files.
     save_file(state, folder / WEIGHTS, metadata={BOUND: ref.model_dump_json()})
+    (folder / WEIGHTS).chmod(0o644)  # safetensors leaves 0600, which a package would carry to other users
     settings = model.peft_config["default"].to_dict()
     settings |= {
         # The source string instead of a folder of this machine; sorted, so that equal runs write equal files.

@@ -60,16 +60,16 @@ def load_reviewer(adapter: Path | None = ADAPTER, base: str | None = None) -> Re
     # Merged in float32, where it changes logits by less than 1e-3, and only then narrowed.
     model = load_adapter(loaded, adapter).merge_and_unload() if adapter else loaded.model
     if has_bf16_units():
-        model = model.to(torch.bfloat16)
+        model = model.to(torch.bfloat16)  # type: ignore[arg-type]
     return Reviewer(model.eval(), loaded.tokenizer)
 
 
 def review_windows(requests: Sequence[Request], reviewer: Reviewer, batch_size: int = 8) -> list[Answer]:
     """An answer for each request, in their order; every quote is verbatim in its window."""
-    prompts = [
+    prompts: list[list[int]] = [
         reviewer.tokenizer.apply_chat_template(
             [*context(r.window), question(r.label)], add_generation_prompt=True, return_dict=False
-        )
+        )  # type: ignore[misc]
         for r in requests
     ]
     answers: list[Answer | None] = [None] * len(requests)
