@@ -114,9 +114,16 @@ def test_a_missing_base_is_said_with_the_way_out(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(stage, "shipped_decision", lambda: Decision(frozenset({"Insurance"}), BAND))
     assert stage.availability().state == "absent"
     assert "doyen base pull" in stage.availability().reason
-    monkeypatch.setattr(stage, "shipped_decision", lambda: Decision(frozenset(), BAND))
-    assert stage.availability().state == "skipped"
     get_settings.cache_clear()
+
+
+def test_with_the_base_the_stage_is_ready_once_a_label_is_decided(
+    adapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "ADAPTER", adapter)
+    for labels, state in ((frozenset({"Insurance"}), "ready"), (frozenset[str](), "skipped")):
+        monkeypatch.setattr(stage, "shipped_decision", lambda labels=labels: Decision(labels, BAND))
+        assert stage.availability().state == state
 
 
 def test_the_shipped_adapter_names_the_default_base_and_is_small() -> None:
