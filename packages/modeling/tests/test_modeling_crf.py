@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
 import torch
@@ -26,7 +26,7 @@ def _paths(crf: LayeredCRF, layer: int, length: int) -> list[tuple[int, ...]]:
     return [
         path
         for path in product(range(start.shape[0]), repeat=length)
-        if start[path[0]] and all(allowed[i, j] for i, j in zip(path, path[1:], strict=False))
+        if start[path[0]] and all(allowed[i, j] for i, j in pairwise(path))
     ]
 
 
@@ -34,7 +34,7 @@ def _paths(crf: LayeredCRF, layer: int, length: int) -> list[tuple[int, ...]]:
 def _score(crf: LayeredCRF, emissions: torch.Tensor, layer: int, path: tuple[int, ...]) -> float:
     total = crf.start_LK[layer, path[0]] + crf.end_LK[layer, path[-1]]
     total = total + sum(emissions[t, layer, tag] for t, tag in enumerate(path))
-    total = total + sum(crf.transitions_LKK[layer, i, j] for i, j in zip(path, path[1:], strict=False))
+    total = total + sum(crf.transitions_LKK[layer, i, j] for i, j in pairwise(path))
     return float(total)
 
 

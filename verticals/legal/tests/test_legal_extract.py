@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -46,7 +48,7 @@ def test_split_sentences(text: str, sentences: list[str]) -> None:
 def test_sentences_partition_the_visible_text(text: str) -> None:
     places = split_sentences(text)
     assert all(start < end for start, end in places)
-    assert all(before[1] <= after[0] for before, after in zip(places, places[1:], strict=False))
+    assert all(before[1] <= after[0] for before, after in pairwise(places))
     covered = "".join(text[start:end] for start, end in places)
     assert "".join(covered.split()) == "".join(text.split())
 

@@ -69,12 +69,9 @@ def _run(
 
         return dict(consistency.evaluate(list(read_cuad(data, limit)), seed=seed))
     if protocol is Protocol.contract_nli:
-        from doyen_legal.corpora import open_text
-        from doyen_legal.evaluate.nli import evaluate_documents, evaluate_pairs
+        from doyen_legal.evaluate.nli import evaluate_file
 
-        with open_text(data) as file:
-            is_json = file.read(64).lstrip("\ufeff \n\r\t").startswith("{")
-        return evaluate_documents(data, limit) if is_json else evaluate_pairs(data, limit)
+        return evaluate_file(data, limit)
     from doyen_legal.evaluate.cuad import evaluate_cuad
 
     run = evaluate_cuad(data, limit=limit, llm=llm, progress=_progress if sys.stderr.isatty() else None)
