@@ -9,11 +9,23 @@ from typing import Final
 
 from doyen_legal.consistency.source import Source
 from doyen_legal.consistency.types import Fault, Span
-from doyen_legal.normalise import find_amounts, find_durations, find_governing_laws, find_percents
-from doyen_legal.normalise.scan import windows
+from doyen_legal.normalise import (
+    Mention,
+    find_amounts,
+    find_durations,
+    find_governing_laws,
+    find_jurisdictions,
+    find_percents,
+)
 
 _LAW_TRIGGER: Final = re.compile(
-    r"\b(?:govern(?:ed|s|ing)?|constru(?:ed|ction)|interpret(?:ed|ation)|enforced\s+(?:in|under|according))\b",
+    r"\b(?:govern(?:ed|s|ing)?|constru(?:ed|ction)|interpret(?:ed|ation)|enforced\s+(?:in|under|according)|(?:substantive|proper|applicable|internal)\s+laws?\s+of|laws?\s+of\s+[^.;]{3,60}?\s(?:shall\s+|will\s+)?(?:apply|applies|control)|(?:apply|chosen|choose|elected|select(?:ed)?|decided|resolved|settled|determined)\b[^.;]{0,40}?\blaws?\s+of)\b",
+    re.I,
+)
+# A law that is chosen or applied, not said to govern: "the arbitrators shall apply the substantive law of".
+_CHOSEN: Final = re.compile(
+    r"\b(?:appl(?:y|ies|ying)|cho(?:ose|sen)|elected|selected?|decided?|resolved?|settled?|determined?|adjudicated?|(?:proper|applicable)\s+law\s+of[^.;]{0,60}?\b(?:is|be))\b[^.;]{0,60}?\blaws?\s+(?:of|in\s+force\s+in)\s+(?:the\s+(?=[A-Z]))?"
+    r"|\blaws?\s+of\s+(?:the\s+)?(?=[^.;]{3,60}?\s(?:shall\s+|will\s+)?(?:apply|applies|control)\b)",
     re.I,
 )
 _AGREEMENT: Final = re.compile(
@@ -22,9 +34,11 @@ _AGREEMENT: Final = re.compile(
 )
 # Another law is named on purpose: for arbitration, for patents, for a country's own entity, for another paper.
 _SPECIAL: Final = re.compile(
-    r"\b(?:arbitrat(?:ion|or)\s+(?:shall|will|agreement|act|rules|law|proceeding)|patents?|trade\s?marks?|except\s+(?:that|to\s+the\s+extent|as)|provided,?\s+(?:however,?\s+)?that|if\s+the\s+(?:franchise|premises)|real\s+property|corporate\s+(?:law|matters)|with\s+respect\s+to|shall\s+be\s+determined\s+by\s+the\s+law|in\s+the\s+event|mortgage|employees?|indenture|escrow\s+agreement|solely|this\s+(?:exhibit|schedule|annex|guaranty|guarantee))\b",
+    r"\b(?:arbitrat(?:ion|or)\s+(?:shall|will|agreement|act|rules|law|proceeding)|patents?|trade\s?marks?|except\s+(?:that|to\s+the\s+extent|as)|provided,?\s+(?:however,?\s+)?that|if\s+the\s+(?:franchise|premises)|real\s+property|corporate\s+(?:law|matters)|with\s+respect\s+to(?!\s+(?:the\s+)?(?:construction|interpretation|validity|enforce\w+|this\s+agreement))|shall\s+be\s+determined\s+by\s+the\s+law|in\s+the\s+event|mortgage|employees?|indenture|escrow\s+agreement|solely|this\s+(?:exhibit|schedule|annex|guaranty|guarantee))\b",
     re.I,
 )
+_SUBSTANTIVE: Final = re.compile(r"\bsubstantive\s+laws?\s+of\b", re.I)
+_ARBITRATION: Final = re.compile(r"\barbitrat(?:ion|or)s?\b", re.I)
 _CAP: Final = re.compile(
     r"\b(?:liabilit(?:y|ies)|liable|damages|responsib(?:le|ility)|indemnif(?:y|ication)\s+obligations?)\b[^.;]{0,260}?\b(?:(?:shall|will|may|can|does|do|to)\s+(?:not|in\s+no\s+event|never)\s+(?:in\s+(?:any|no)\s+event\s+)?(?:exceed|be\s+(?:more|greater)\s+than)|exceed(?:s|ing)?|in\s+excess\s+of|(?:be\s+)?limited\s+to|(?:be\s+)?capped\s+at|cap\s+of|maximum\s+of|up\s+to|not\s+more\s+than|no\s+more\s+than|greater\s+than|more\s+than|restricted\s+to)\b"
     r"|\b(?:maximum|total|aggregate|cumulative|overall)\s+(?:\w+\s+){0,3}(?:liabilit(?:y|ies))\b[^.;]{0,200}?\b(?:is|shall\s+be|will\s+be|equals?)\b"
@@ -54,21 +68,34 @@ class Provision:
 
 def governing_laws(source: Source) -> list[Provision]:
     """The statements of the contract's governing law, one for each sentence that names one."""
-    text, found, done = source.text, [], set()
-    for start, end in windows(text, _LAW_TRIGGER, 300, 300):
-        for mention in find_governing_laws(text[start:end]):
-            offset = start + mention.start
-            sentence = source.sentence(offset)
-            if sentence in done:
-                continue
-            first, last = _clip(sentence, offset)
-            words = text[first:last]
-            if not (_LAW_TRIGGER.search(words) and _AGREEMENT.search(words)):
-                continue
+    text = source.text
+    found: list[Provision] = []
+    done: set[Span] = set()
+    for trigger in _LAW_TRIGGER.finditer(text):
+        sentence = source.sentence(trigger.start())
+        first, last = _clip(sentence, trigger.start())
+        if sentence in done and found and trigger.start() < found[-1].end:
+            continue
+        words = text[first:last]
+        if not _AGREEMENT.search(words):
+            continue
+        laws = frozenset(law.value.text for law in _laws(words))
+        if laws:
             done.add(sentence)
-            laws = frozenset(law.value.text for law in find_governing_laws(words))
-            if laws:
-                found.append(Provision(first, last, laws))
+            found.append(Provision(first, last, laws))
+    return found
+
+
+def _laws(words: str) -> list[Mention]:
+    """The laws that a sentence makes the governing ones, by whatever verb it does so."""
+    found = find_governing_laws(words)
+    if found:
+        return found
+    for match in _CHOSEN.finditer(words):
+        named = find_jurisdictions(words[match.end() : match.end() + 60])
+        if named and named[0].start == 0:
+            at = match.end()
+            found.append(Mention(at, at + named[0].end, named[0].value))
     return found
 
 
@@ -77,8 +104,12 @@ def conflicting_laws(source: Source, provisions: list[Provision]) -> Iterator[Fa
     first: dict[str, Provision] = {}
     for provision in provisions:
         words = source.text[provision.start : provision.end]
+        if _SUBSTANTIVE.search(words):  # the law of the dispute itself, whoever decides it
+            words = _ARBITRATION.sub("", words)
         if _SPECIAL.search(words) and source.scope(provision.start) in first:
             continue
+        if provision.values <= _FEDERATIONS:
+            continue  # federal law stands beside a state's
         scope = source.scope(provision.start)
         known = first.setdefault(scope, provision)
         if known is not provision and not _agree(known.values, provision.values):
@@ -90,6 +121,7 @@ def conflicting_laws(source: Source, provisions: list[Provision]) -> Iterator[Fa
             )  # fmt: skip
 
 
+_FEDERATIONS: Final = frozenset({"United States", "Canada", "Australia"})
 _NESTED: Final[dict[str, str]] = {
     "England": "England and Wales", "England and Wales": "United Kingdom", "Hong Kong": "People's Republic of China",
 }  # fmt: skip
@@ -106,7 +138,7 @@ def _names(values: frozenset[str]) -> str:
 
 
 def _law_span(source: Source, provision: Provision) -> Span:
-    mentions = find_governing_laws(source.text[provision.start : provision.end])
+    mentions = _laws(source.text[provision.start : provision.end])
     if not mentions:
         return provision.start, provision.end
     return provision.start + mentions[0].start, provision.start + mentions[-1].end
@@ -155,7 +187,15 @@ def _cap_values(tail: str) -> tuple[str, int] | None:
     percents = find_percents(tail)
     if percents:
         return f"{percents[0].value.text} % of the fees", percents[0].end
-    return None
+    paid = _ALL_FEES.match(tail)
+    return ("the fees paid", paid.end()) if paid else None
+
+
+# "shall not exceed the fees paid under this Agreement": a cap without a number, which no second one may differ from.
+_ALL_FEES: Final = re.compile(
+    r"\s*(?:to\s+)?(?:the\s+)?(?:sum\s+of\s+|total\s+|aggregate\s+|amounts?\s+of\s+|net\s+|all\s+|actual\s+){0,5}(?:the\s+|any\s+|all\s+)?(?:fees|amounts?|sums|price|charges|royalties|compensation)\s+(?:\w+\s+){0,3}?(?:paid|payable|received)\b",
+    re.I,
+)
 
 
 def conflicting_caps(source: Source, caps: list[Provision], roles: frozenset[str]) -> Iterator[Fault]:

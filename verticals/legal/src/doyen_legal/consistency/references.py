@@ -34,7 +34,7 @@ _ONE_ITEM: Final = re.compile(rf"(?P<number>{_NUM}|{_SPELLED})(?P<sub>{_SUB})")
 _RANGE: Final = re.compile(r"\s*(?:through|to|-)\s*", re.I)
 # A section of something else: "of the Credit Agreement", "of the Securities Act", "of Schedule A", "thereof".
 _ELSEWHERE: Final = re.compile(
-    r"(?:\s*\([^()]{0,60}\))?[\s,]*(?:respectively,?\s+|,?\s*Township|,?\s*Row\b|,?\s*Block\b)?(?:(?:thereof|thereto|therein|thereunder|et\s+seq)\b"
+    r"(?:\s*(?:through|to|and|or|,|-)\s*\([A-Za-z]{1,5}\)){0,4}(?:\s*\([^()]{0,60}\))?[\s,]*(?:respectively,?\s+|,?\s*Township|,?\s*Row\b|,?\s*Block\b)?(?:(?:thereof|thereto|therein|thereunder|et\s+seq)\b"
     r"|(?:of|to|in|under|and\s+\w+\s+of|contained\s+in|set\s+forth\s+in|from|as\s+defined\s+in)\s+"
     r"(?!(?:this|the\s+present|these|our|such\s+section|the\s+Agreement\b(?!\s+(?:and\s+Plan|dated|between|by\s+and))|the\s+body|hereof|herein|part\b))"
     r"(?:the\s+|that\s+(?:certain\s+)?|such\s+|said\s+|any\s+|an?\s+|each\s+|its\s+|their\s+|his\s+|[\w.]+'s?\s+|Part\s|Title\s)?"
@@ -47,7 +47,7 @@ _STATUTE_BEFORE: Final = re.compile(
     r"\b(?:Code(?:\s+Ann)?\.?|Acts?|Regulations?|Regs?\.|U\.?\s?S\.?\s?C\.?(?:\s?A\.?)?|C\.?\s?F\.?\s?R\.?|Rules?|Stat(?:utes|\.)|Laws?|Treaty|Convention|Directive|Title\s+\d+|Chapter\s+\w+|Part\s+\d+|EC|GDPR|FAR|DFARS|UCC|ERISA|Agreement\)?,?|Contract|Lease|Plan|Indenture|Certificate|Schedule\s+\w+|Exhibit\s+\w+|Annex\s+\w+|Appendix\s+\w+|Attachment\s+\w+|[A-Z]{2,8}|\d+)[\s,]*(?:\d{4},?\s*)?(?:at\s+|in\s+|under\s+|pursuant\s+to\s+)?$"
 )
 _STATUTE_WORDS: Final = re.compile(
-    r"\b(?:Code|Act|U\.?S\.?C|C\.?F\.?R|Bankruptcy|Internal\s+Revenue|Securities|Treas|Statutes?|Regulations?|Civil|Revenue|Exchange|Uniform\s+Commercial|General\s+Obligations)\b",
+    r"\b(?:Code|Act|U\.?S\.?C|C\.?F\.?R|Bankruptcy|Internal\s+Revenue|Securities|Treas|Statutes?|Regulations?|Civil|Revenue|Exchange|Uniform\s+Commercial|General\s+Obligations|Applicable\s+Laws?|debarred)\b",
     re.I,
 )
 # A number with the place of a heading or an item: after a break or a sentence's end, or before ". ", ") ".
@@ -56,7 +56,7 @@ _PLAIN_HEAD: Final = re.compile(
     r"|(?<![\w.,$/#:\-])(?P<loose>\d{1,3})(?=\s?[.)](?:\s|[A-Z\"(]))",
 )
 _DOTTED: Final = re.compile(
-    r"(?<![\w$#])(?P<number>\d{1,3}(?:\.\d{1,3})+|\d{1,3} ?\. ?\d{1,3})(?![\d%])(?!,\d)"
+    r"(?<![\w$#])(?P<number>\d{1,3}(?:\.\d{1,3})+|\d{1,3} ?\. ?\d{1,3})(?![\d%]|\.\d)(?!,\d)"
 )
 _WORD_HEAD: Final = re.compile(
     r"\b(?P<word>SECTION|Section|ARTICLE|Article|CLAUSE|Clause|PARAGRAPH|Paragraph|Sec\.|SEC\.|§)\s*(?P<number>\d{1,3}|[IVXL]{1,7}|(?-i:[A-Z][A-Za-z]+))(?=\s*(?:[.:\-]|\n|\s{2}|[A-Z(\"]))"
@@ -145,8 +145,8 @@ def _elsewhere(text: str, match: re.Match[str]) -> bool:
     before = text[max(0, match.start() - 60) : match.start()]
     if _ELSEWHERE.match(after) or _STATUTE_BEFORE.search(before):
         return True
-    # "this Section 4" stands in the section itself; "that Section" was named before with its document.
-    if re.search(r"\b(?:this|that|such|said)\s+$", before, re.I) or re.match(
+    # "that Section 4" was named before with its document.
+    if re.search(r"\b(?:that|such|said)\s+$", before, re.I) or re.match(
         r",?\s*(?:Township|Row|Block|Lot)\b", after
     ):
         return True
@@ -208,11 +208,19 @@ def _is_heading(text: str, match: re.Match[str]) -> bool:
     """Whether "Section 4." is the section's own heading: at a break, and a title or a full stop behind it."""
     before = text[max(0, match.start() - 3) : match.start()]
     after = text[match.end() : match.end() + 100]
-    if match.start() == 0 or "\n" in before or re.search(r"[.;:)\"]\s+$|\s{2,}$", before):
+    if match.start() == 0 or "\n" in before or re.search(r"[.;:)\]\"]\s+$|\s{2,}$", before):
         return bool(re.match(r"\s*[.:)\-]|\s*\n|\s{2,}|\s+[A-Z\"(]", after))
     # On one line: "ARTICLE III WARRANTIES Section 3.1 Warranties of the Company. "
-    capitals = re.search(r"\b[A-Z]{3,}\s+$", text[max(0, match.start() - 30) : match.start()])
-    return bool(capitals) and bool(re.match(r"\s*[.:\-]|\s+[A-Z][\w ,;&'/-]{2,90}\.", after))
+    capitals = re.search(r"\b([A-Z]{3,})\s+$", text[max(0, match.start() - 30) : match.start()])
+    if capitals is None or capitals[1] in _FUNCTION_WORDS:
+        return False
+    # Its first word may begin a sentence: "SECTION 1. SERVICES Section 1.1 The Fund will".
+    return bool(re.match(r"\s*[.:\-]|\s+[A-Z][\w ,;&'/-]{2,90}\.|\s+[A-Z][a-z]*\s", after))
+
+
+_FUNCTION_WORDS: Final = frozenset(
+    {"THE", "AND", "WITH", "UNDER", "THIS", "SEE", "PER", "FROM", "NOT", "FOR"}
+)
 
 
 def dangling_sections(source: Source, targets: Targets, references: list[Reference]) -> Iterator[Fault]:
@@ -237,7 +245,7 @@ def dangling_sections(source: Source, targets: Targets, references: list[Referen
 def _missing(reference: Reference, targets: Targets, last: int, source: Source) -> str | None:
     name = f"{reference.word.capitalize()} {reference.number}"
     number = top_number(reference.number)
-    if number is None or number == 0:
+    if number is None or number == 0 or _is_page(reference, source.text):
         return None
     if "." in reference.number and reference.number[0].isdigit():
         wanted = reference.number.rstrip(".")
@@ -256,7 +264,7 @@ def _missing(reference: Reference, targets: Targets, last: int, source: Source) 
         if number in targets.tops:
             return None
         return f"{name} is referred to, but the document has no article {number}."
-    if number in targets.tops or number in targets.articles:
+    if number in targets.articles or (number in targets.tops and not (5 <= last < number)):
         after = [*targets.plain.get(number + 1, ()), *targets.dotted.get(f"{number + 1}.1", ())]
         starts = [*targets.plain.get(number, ()), *targets.dotted.get(f"{number}.1", ())]
         return _missing_item(reference, starts, sorted(after), source)
@@ -265,13 +273,21 @@ def _missing(reference: Reference, targets: Targets, last: int, source: Source) 
     return None
 
 
+def _is_page(reference: Reference, text: str) -> bool:
+    """Whether the number is that of the page, which the break of a page put behind "Section"."""
+    return reference.number.isdigit() and bool(
+        re.match(r" *(?:\n *){4}", text[reference.end : reference.end + 300])
+    )
+
+
 def _next_dotted(number: str, targets: Targets) -> list[int]:
     head, _, tail = number.rpartition(".")
     if not tail.isdigit():
         return []
     top = int(number.split(".")[0])
-    after = targets.dotted.get(f"{head}.{int(tail) + 1}", []) or targets.dotted.get(f"{top + 1}.1", [])
-    return sorted([*after, *targets.plain.get(top + 1, ())])
+    if after := targets.dotted.get(f"{head}.{int(tail) + 1}"):
+        return sorted(after)
+    return sorted([*targets.dotted.get(f"{top + 1}.1", ()), *targets.plain.get(top + 1, ())])
 
 
 def _missing_item(reference: Reference, starts: list[int], after: list[int], source: Source) -> str | None:
@@ -285,7 +301,7 @@ def _missing_item(reference: Reference, starts: list[int], after: list[int], sou
     for start in starts:
         end = next((offset for offset in after if offset > start + 2), start + _SECTION_CHARS)
         items = {(item[1] or item[2]).lower() for item in _LETTER.finditer(source.text, start, end)}
-        if wanted in items:
+        if wanted in items and (wanted in "abivx" or _ordered(wanted, items)):
             return None
         listed = listed or {"a", "b"} <= items
     if not listed:
@@ -295,6 +311,11 @@ def _missing_item(reference: Reference, starts: list[int], after: list[int], sou
 
 
 _SECTION_CHARS: Final = 12_000
+
+
+def _ordered(letter: str, items: set[str]) -> bool:
+    """Whether an item stands in a list: one of the two letters before it does too, so it is no initial."""
+    return chr(ord(letter) - 1) in items or chr(ord(letter) - 2) in items
 
 
 EXHIBIT_WORD = r"(?P<kind>EXHIBIT|SCHEDULE|ANNEX|APPENDIX|ATTACHMENT|Exhibit|Schedule|Annex|Appendix|Attachment|Annexure|Addendum)s?"
@@ -307,7 +328,9 @@ _EXHIBIT: Final = re.compile(
 _EXHIBIT_ELSEWHERE: Final = re.compile(
     r"[\s,)\"']*(?:(?:thereto|thereof|therein)\b|(?:to|of|in|under)\s+(?!(?:this|the\s+Agreement\b|these|the\s+present|which|be\b|and\b))(?:the\s+|that\s+|such\s+|any\s+|an?\s+|said\s+|[\w.]+'s\s+)?[A-Z\"])"
 )
+_WORD_LABEL: Final = re.compile(r"(?!([A-Z])\1)(?![IVX]{2})[A-Z]{2}")
 _PAGE: Final = 12
+_TITLE_CHARS: Final = 400  # where a file's own number as an exhibit stands
 _PREPOSITION: Final = re.compile(r"\b(?:in|on|to|as|of|see|by|under|with|and|at|per|the|this)\s+$|\($", re.I)
 _FILING: Final = re.compile(r"(?:13D|13G|14A|14C|13E|TO|K-1|[IVX]+-[A-Z])\b")
 
@@ -325,7 +348,8 @@ def find_exhibit_references(source: Source) -> Iterator[tuple[str, str, int, int
             r"\s*(?:-|\s{2}|[A-Z][a-z])", text[match.end() : match.end() + 4]
         ):
             continue  # an entry of a list of exhibits
-        first = match["labels"].strip("\"'")[0]
+        first_label = match["labels"].split()[0].strip("\"',")
+        first = first_label[0]
         if (
             match[0].split()[0].lower().endswith("s")
             and first.isdigit()
@@ -342,6 +366,10 @@ def find_exhibit_references(source: Source) -> Iterator[tuple[str, str, int, int
         for item in re.finditer(_LABEL, match["labels"]):
             if item[0][0].isdigit() != first.isdigit():
                 break  # "Schedule C, 3(d)"
+            if item.start() and (
+                _WORD_LABEL.fullmatch(item[0]) or ("." in first_label and "." not in item[0])
+            ):
+                break  # "Schedule A, and PB will", "Schedule 2.7 to" and a page's number
             end = match.start("labels") + item.end()
             if re.match(r"\.[a-z]", text[end : end + 2]):
                 break  # "Exhibit A, E.piphany"
@@ -358,27 +386,64 @@ def dangling_exhibits(source: Source) -> Iterator[Fault]:
         attached[match["kind"].capitalize()].add(_label(match["label"]))
     referred: dict[str, dict[str, list[Span]]] = defaultdict(lambda: defaultdict(list))
     for kind, label, start, end in find_exhibit_references(source):
-        if start < 400 and re.search(r"\d\.\d|\d{2}", label):
+        if start < _TITLE_CHARS and re.search(r"\d\.\d|\d{2}", label):
             continue  # the filing's own exhibit number
         referred[kind][_label(label)].append((start, end))
     everything = set().union(*attached.values()) if attached else set()
+    left_out: list[tuple[str, list[Span]]] = []
     for kind, labels in referred.items():
         # A file that leaves most of its exhibits out was filed without them: that is no fault of the contract.
         here = len(attached[kind] & set(labels))
         complete = here > 0 and 2 * here >= len(labels)
         for label, spans in labels.items():
-            if label in attached[kind] or (label in everything and not attached[kind]):
+            if _is_attached(label, attached[kind]):
+                continue
+            if (
+                label in everything
+                and not attached[kind]
+                and not _called_otherwise(kind, label, attached, referred)
+            ):
                 continue
             if "." in label and not any("." in other for other in attached[kind]):
                 continue
-            if complete or not _follows(label, set(labels)):
+            if complete or label in everything or not _follows(label, set(labels)):
                 known = ", ".join(sorted(attached[kind])) or "none"
-                start, end = spans[0]
                 yield Fault(
-                    "dangling-exhibit", start, end,
+                    "dangling-exhibit", *spans[0],
                     f"{kind} {label} is referred to, but is not among the attached ones ({kind}: {known}).",
                     tuple(spans[1:6]),
                 )  # fmt: skip
+            elif not everything:
+                left_out.append((f"{kind} {label}", spans))
+    if left_out:
+        names = ", ".join(name for name, _ in left_out)
+        first, *others = sorted(span for _, spans in left_out for span in spans)
+        # One exhibit is soon forgotten; a file without any of several was filed without them.
+        yield Fault(
+            "dangling-exhibit", *first, f"Nothing is attached to this text, but it refers to {names}.", tuple(others),
+            note=len(left_out) > 1,
+        )  # fmt: skip
+
+
+def _is_attached(label: str, attached: set[str]) -> bool:
+    """Whether the exhibit is there, or its parts are: Exhibits A-1 and A-2 for Exhibit A."""
+    return label in attached or any(re.fullmatch(rf"{re.escape(label)}-?\d+", other) for other in attached)
+
+
+def _called_otherwise(
+    kind: str, label: str, attached: dict[str, set[str]], referred: dict[str, dict[str, list[Span]]]
+) -> bool:
+    """Whether an attached exhibit is referred to by its own name, and once by another: Exhibit B as Schedule B."""
+    spans = [span for places in referred[kind].values() for span in places]
+    return (
+        len(spans) == 1
+        and spans[0][0] > _TITLE_CHARS
+        and any(
+            label in labels and label in referred[other]
+            for other, labels in attached.items()
+            if other != kind
+        )
+    )
 
 
 _LISTED: Final = re.compile(
