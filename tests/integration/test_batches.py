@@ -17,6 +17,9 @@ from doyen_schemas import AdapterManifest
 
 from .conftest import Site, wait
 
+# One after the other: each test starts its own workers, and leases run out when the processor is short.
+pytestmark = pytest.mark.xdist_group("queue")
+
 
 def adapter(folder: Path, version: str) -> Path:
     """An adapter folder whose one file holds its version."""

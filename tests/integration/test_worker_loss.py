@@ -6,6 +6,9 @@ import pytest
 
 from .conftest import Site, kill
 
+# One after the other: each test starts its own workers, and leases run out when the processor is short.
+pytestmark = pytest.mark.xdist_group("queue")
+
 ALL_BROKERS = pytest.mark.parametrize(
     "site",
     [
