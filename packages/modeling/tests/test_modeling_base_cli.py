@@ -18,7 +18,8 @@ def pulled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("DOYEN_CACHE", str(tmp_path / "cache"))
     get_settings.cache_clear()
     monkeypatch.setattr(
-        "huggingface_hub.snapshot_download", lambda name, *, revision, local_dir, allow_patterns: tiny_llama(local_dir)
+        "huggingface_hub.snapshot_download",
+        lambda name, *, revision, local_dir, allow_patterns: tiny_llama(local_dir),
     )
     base.pull("hub:org/tiny@1")
     yield "hub:org/tiny@1"

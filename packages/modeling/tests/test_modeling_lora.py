@@ -16,7 +16,9 @@ from doyen_testkit.models import tiny_llama
 def trained(folder: Path, adapter: Path) -> torch.Tensor:
     """Write an adapter with random weights, rounded to float16, for the base in ``folder``; returns its logits."""
     loaded = load_base(f"path:{folder}")
-    model = get_peft_model(loaded.model, LoraConfig(r=4, target_modules=["q_proj", "down_proj"], task_type="CAUSAL_LM"))
+    model = get_peft_model(
+        loaded.model, LoraConfig(r=4, target_modules=["q_proj", "down_proj"], task_type="CAUSAL_LM")
+    )
     torch.manual_seed(1)
     for name, parameter in model.named_parameters():
         if "lora_" in name:
@@ -73,7 +75,9 @@ def test_another_base_of_the_same_shape_is_an_error(tmp_path: Path, change: str)
 def test_an_unbound_or_missing_adapter_is_an_error(tmp_path: Path) -> None:
     folder = tiny_llama(tmp_path / "base")
     base = load_base(f"path:{folder}")
-    get_peft_model(base.model, LoraConfig(r=2, target_modules=["q_proj"])).save_pretrained(str(tmp_path / "plain"))
+    get_peft_model(base.model, LoraConfig(r=2, target_modules=["q_proj"])).save_pretrained(
+        str(tmp_path / "plain")
+    )
     for adapter in (tmp_path / "plain", tmp_path / "nowhere"):
         with pytest.raises(DoyenError, match="MOD-010"):
             adapter_base(adapter)

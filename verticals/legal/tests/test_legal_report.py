@@ -11,7 +11,9 @@ from legal_report_fixtures import finding, nda_report, plain, report_of, saas_re
 from typer.testing import CliRunner
 
 from doyen_documents import from_text
-from doyen_legal.cli import report as command
+from doyen_legal.cli.report import load as load_report
+from doyen_legal.cli.report import report as report_command
+from doyen_legal.cli.report import schema as schema_command
 from doyen_legal.labels import LABELS
 from doyen_legal.report import FORMATS, folder_name, write
 from doyen_legal.report.as_csv import COLUMNS, as_csv, as_grid
@@ -187,8 +189,8 @@ def test_command_writes_a_report_again(tmp_path: Path) -> None:
     import typer
 
     app = typer.Typer()
-    app.command()(command.report)
-    app.command()(command.schema)
+    app.command()(report_command)
+    app.command()(schema_command)
     path, document = sample("saas-agreement.pdf")
     file = tmp_path / "report.json"
     file.write_bytes(as_json(saas_report(document)))
@@ -207,5 +209,5 @@ def test_command_refuses_what_is_no_report(tmp_path: Path, content: str | None) 
     if content is not None:
         file.write_text(content)
     with pytest.raises(DoyenError) as caught:
-        command.load(file)
+        load_report(file)
     assert caught.value.code == "LEG-046"

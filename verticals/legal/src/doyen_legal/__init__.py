@@ -1,9 +1,4 @@
-"""Doyen for law: contract review with evidence, on a CPU, offline.
-
-    from doyen_legal import Reviewer
-
-    report = Reviewer().review("contract.pdf")
-"""
+"""Doyen for law: contract review with evidence, on a CPU, offline: ``Reviewer().review("contract.pdf")``."""
 
 from doyen_legal.pipeline import Reviewer
 
