@@ -161,7 +161,7 @@ def test_scorer_ranks_by_evidence_and_round_trips(tmp_path) -> None:
     clause = rng.normal(size=(200, 11))
     gold = clause[:, 0] + 0.1 * rng.normal(size=200) > 0
     labels = ["Insurance", "Governing Law"] * 100
-    presence = clause[:, :5]
+    presence = clause[:, :2]
     parts = {
         "clause": fit_part(labels, clause, gold, 1.0), "entity": fit_part(labels, clause, gold, 1.0),
         "presence": fit_part(labels, presence, gold, 1.0),
@@ -181,5 +181,5 @@ def test_an_empty_text_has_nothing_and_no_error() -> None:
     nothing = np.zeros((0, len(LABELS)), dtype=np.float32)
     scores = TextScores(np.zeros((0, 2), dtype=np.int64), nothing, nothing, nothing, nothing, [])
     assert candidates("", scores) == []
-    assert presence_features(scores).shape == (len(LABELS), 5)
+    assert presence_features(scores).shape == (len(LABELS), 2)
     assert log_odds(np.array([0.0, 0.5, 1.0])).tolist() == pytest.approx([-7.986, 0.0, 7.986], abs=0.01)

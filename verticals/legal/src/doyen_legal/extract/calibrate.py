@@ -47,11 +47,9 @@ def _fit(rows: Rows, kept: set[int]) -> Scorer:
     for part, all_rows in rows.items():
         used = [row for row in all_rows if row[0] in kept]
         parts[part] = fit_part(
-            [row[1] for row in used],
-            np.array([row[2] for row in used]),
-            np.array([row[3] for row in used]),
-            STRENGTH,
-        )
+            [row[1] for row in used], np.array([row[2] for row in used]), np.array([row[3] for row in used]),
+            STRENGTH, by_label=part != "presence",
+        )  # fmt: skip
     return Scorer(parts, 0.5)
 
 

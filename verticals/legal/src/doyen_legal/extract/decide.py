@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from doyen_legal.extract.parties import party_introductions
 from doyen_legal.extract.scores import TextScores
 from doyen_legal.extract.types import Clause, Extraction
 from doyen_legal.labels import ENTITY_LABELS, LABELS
@@ -27,9 +28,9 @@ FEATURES: Final = (
     "deep", "wide", "inside", "peak", "best_gap", "document_best", "neighbour", "position", "words", "merged",
     "title_case",
 )  # fmt: skip
-PRESENCE_FEATURES: Final = ("best", "deep", "wide", "inside", "second")
+PRESENCE_FEATURES: Final = ("best", "second")
 # A sentence is a candidate when the mean of its two logits exceeds this: low enough to lose almost no clause.
-_CANDIDATE_LOGIT: Final = -4.0
+_CANDIDATE_LOGIT: Final = -6.0
 # Neighbouring sentences are one clause when the CRF holds both inside the label.
 _MERGE_INSIDE: Final = 0.5
 # In the best few sentences for a date or a title, spans that the CRF left out are candidates as well.
@@ -130,15 +131,30 @@ def _entity_candidates(text: str, scores: TextScores, blend: Floats, label: str,
 def _other_readings(text: str, scores: TextScores, column: Floats, label: str) -> list[tuple[int, int]]:
     """Spans that the CRF may have missed: dates in a sentence that speaks of the label, the sentence itself."""
     found: list[tuple[int, int]] = []
+    if label == "Parties":
+        for low, high in _regions(column):
+            start, end = int(scores.sentences_N2[low, 0]), int(scores.sentences_N2[high, 1])
+            found += party_introductions(text, start, end)
+        return found
     for n in np.argsort(-column)[:_READ_SENTENCES].tolist():
         if column[n] < _CANDIDATE_LOGIT:
             break
         start, end = scores.sentences_N2[n].tolist()
         if label in _DATES:
             found += [(start + m.start, start + m.end) for m in find_dates(text[start:end])]
-        if label != "Parties":
-            found.append((start, end))
+        found.append((start, end))
     return found
+
+
+def _regions(column: Floats) -> list[tuple[int, int]]:
+    """Runs of sentences that speak of a label, one quiet sentence between them allowed: first and last."""
+    runs: list[list[int]] = []
+    for n in np.flatnonzero(column > _CANDIDATE_LOGIT).tolist():
+        if runs and n - runs[-1][1] <= 2:
+            runs[-1][1] = n
+        else:
+            runs.append([n, n])
+    return [(low, high) for low, high in runs]
 
 
 def _trim(text: str, start: int, end: int) -> tuple[int, int]:
@@ -155,7 +171,8 @@ class Scorer:
     """Logistic scorers of candidates (one for clauses, one for entities) and of a label's presence.
 
     A score is the logistic function of ``bias[label] + slope[label] * features[0] + weights . features``; features
-    are standardised by ``mean`` and ``deviation``. ``threshold`` is where the pooled F1 on dev is best.
+    are standardised by ``mean`` and ``deviation``. Presence has no label terms: the heads' logits carry each label's
+    base rate already. ``threshold`` is where the pooled F1 on dev is best.
     """
 
     parts: dict[str, dict[str, Any]]
@@ -202,32 +219,25 @@ def presence_features(scores: TextScores) -> Floats:
     """``[C, PRESENCE_FEATURES]``: the best and second-best evidence for each label in the document."""
     if not len(scores.deep_NC):
         return np.full((len(LABELS), len(PRESENCE_FEATURES)), -8.0)
-    blend = 0.5 * (scores.deep_NC.astype(np.float64) + scores.wide_NC)
-    ordered = np.sort(blend, axis=0)
-    second = ordered[-2] if len(ordered) > 1 else ordered[-1]
-    return np.stack(
-        [
-            ordered[-1],
-            scores.deep_NC.max(0),
-            scores.wide_NC.max(0),
-            log_odds(scores.inside_NC).max(0),
-            second,
-        ],
-        axis=1,
-    ).astype(np.float64)
+    ordered = np.sort(0.5 * (scores.deep_NC.astype(np.float64) + scores.wide_NC), axis=0)
+    return np.stack([ordered[-1], ordered[max(-2, -len(ordered))]], axis=1)
 
 
 def fit_part(
-    labels: Sequence[str], features: Floats, gold: npt.NDArray[np.bool_], strength: float
+    labels: Sequence[str], features: Floats, gold: npt.NDArray[np.bool_], strength: float, by_label: bool = True
 ) -> dict[str, Any]:
-    """Fit one logistic scorer; ``labels[i]`` is row i's label. Label biases and slopes are shrunk towards 0."""
+    """Fit one logistic scorer; ``labels[i]`` is row i's label.
+
+    With ``by_label`` each label has a bias and a slope of its own, shrunk towards 0 harder than the shared weights:
+    most labels have few rows on dev.
+    """
     from sklearn.linear_model import LogisticRegression
 
     mean, deviation = features.mean(0), np.maximum(features.std(0), 1e-6)
     x = (features - mean) / deviation
-    names = sorted(set(labels))
+    names = sorted(set(labels)) if by_label else []
     one_hot = np.array([[label == name for name in names] for label in labels], dtype=np.float64)
-    # Penalised harder than the shared weights: most labels have few rows on dev.
+    one_hot = one_hot.reshape(len(labels), len(names))
     design = np.concatenate([x, 0.7 * one_hot, 0.4 * one_hot * x[:, :1]], axis=1)
     model = LogisticRegression(C=strength, max_iter=2000).fit(design, gold)
     weights, f = model.coef_[0], x.shape[1]
