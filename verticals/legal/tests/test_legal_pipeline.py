@@ -114,6 +114,8 @@ def test_a_label_in_doubt_is_shown_for_review_and_a_clear_one_is_not_doubled() -
         ("Renewal Term", "successive one (1) year periods", ("duration", "P1Y")),
         ("Cap On Liability", "shall not exceed $1,500,000", ("amount", "1500000")),
         ("Parties", ' "Acme, Inc." ', ("party", "Acme, Inc.")),
+        ("Parties", 'Acme, Inc., a Delaware corporation ("Acme")', ("party", "Acme, Inc.")),
+        ("Parties", "Beta GmbH having its seat in Bonn (“Buyer”)", ("party", "Beta GmbH")),
         ("Insurance", "adequate insurance", None),
         ("Exclusivity", "for two (2) years", None),
     ],
@@ -169,3 +171,15 @@ def test_commands_answer_bad_input_with_a_code_and_status_2(tmp_path: Path) -> N
         done = run(*arguments)
         assert (done.returncode, done.stderr.split(":")[0]) == (2, code), done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_a_stage_that_fails_is_named_and_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(document: object) -> list[object]:
+        raise ZeroDivisionError
+
+    monkeypatch.delenv("DOYEN_DEBUG", raising=False)
+    monkeypatch.setattr("doyen_legal.pipeline.fault_findings", breaks)
+    report = Reviewer(llm=False).review_document(from_text(TEXT, "nda.txt"))
+    (check,) = [stage for stage in report.stages if stage.name == "check"]
+    assert (check.state, "ZeroDivisionError" in check.reason) == ("absent", True)
+    assert any(f.label == "Governing Law" for f in report.findings)

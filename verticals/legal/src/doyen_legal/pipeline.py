@@ -6,6 +6,7 @@ the reason. Nothing here imports torch until a contract is reviewed.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -52,6 +53,23 @@ class _Run:
                   counts=dict(count(result)))
         )  # fmt: skip
         return result
+
+    def optional(
+        self, name: str, work: Callable[[], list[Finding]], unit: str, version: str = ""
+    ) -> list[Finding]:
+        """A stage whose fault must not cost the reader the others: it is named ``absent`` with the kind of error.
+
+        Errors that the user can mend (DoyenError) still stop the review.
+        """
+        try:
+            return self.stage(name, work, lambda found: {unit: len(found)}, version)
+        except DoyenError:
+            raise
+        except Exception as error:
+            if os.environ.get("DOYEN_DEBUG"):
+                raise
+            self.left_out(name, "absent", f"unexpected {type(error).__name__}; DOYEN_DEBUG=1 shows where")
+            return []
 
     def left_out(self, name: str, state: str, reason: str) -> None:
         self.stages.append(Stage.model_validate({"name": name, "state": state, "reason": reason}))
@@ -116,19 +134,17 @@ class Reviewer:
         threshold = self._extractor.threshold
         shown = _distinct([clause for clause in extraction.clauses if clause.score > threshold])
         findings = clause_findings(document, shown, extraction, threshold)
-        faults = run.stage("check", lambda: fault_findings(document), lambda found: {"faults": len(found)})
-        findings += faults
+        findings += run.optional("check", lambda: fault_findings(document), "faults")
         playbook, side = self._choose(document)
         if playbook is None:
             run.left_out("playbook", "skipped", "contract type unknown: name a playbook to apply one")
         else:
-            ruled = run.stage(
-                "playbook", lambda: _apply(document, shown, extraction, playbook, side),
-                lambda found: {"findings": len(found)}, version=f"{playbook.name} {playbook.version}",
+            chosen = playbook
+            findings += run.optional(
+                "playbook", lambda: _apply(document, shown, extraction, chosen, side), "findings",
+                f"{playbook.name} {playbook.version}",
             )  # fmt: skip
-            findings += ruled
-        dates = run.stage("dates", lambda: _dates(document, shown), lambda found: {"dates": len(found)})
-        findings += dates
+        findings += run.optional("dates", lambda: _dates(document, shown), "dates")
         return self._report(document, findings, run, playbook, side)
 
     def _second_opinion(self, document: Document, extraction: Extraction, run: _Run) -> Extraction:

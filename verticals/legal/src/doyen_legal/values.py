@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -37,13 +38,21 @@ FINDERS: Final[dict[str, tuple[Finder, ...]]] = {
     "Revenue/Profit Sharing": (find_percents, find_amounts),
 }
 _NAMES: Final[dict[str, str]] = {"Parties": "party", "Document Name": "text"}
+# What follows a party's name where it is introduced: its form, seat or role.
+_AFTER_NAME: Final = re.compile(
+    r"\s*\(|,?\s+(?:an?|having|with|whose|located|organi[sz]ed|incorporated|existing|duly|acting|at)\s|,\s+(?:the|of|as)\s",
+    re.IGNORECASE,
+)
 
 
 def value_of(label: str, quote: str) -> Value | None:
     """The first value of ``quote`` that belongs to ``label``, or None: a value is never guessed."""
     if label in _NAMES:
-        name = " ".join(quote.split()).strip(" ,;:\"'“”")
-        return Value(kind="party" if label == "Parties" else "text", text=name) if name else None
+        name = " ".join(quote.split())
+        if label == "Parties":
+            name = _AFTER_NAME.split(name, maxsplit=1)[0]
+        name = name.strip(" ,;:\"'“”")
+        return Value.model_validate({"kind": _NAMES[label], "text": name}) if name else None
     for finder in FINDERS.get(label, ()):
         mentions = finder(quote)
         if mentions:

@@ -224,7 +224,11 @@ def presence_features(scores: TextScores) -> Floats:
 
 
 def fit_part(
-    labels: Sequence[str], features: Floats, gold: npt.NDArray[np.bool_], strength: float, by_label: bool = True
+    labels: Sequence[str],
+    features: Floats,
+    gold: npt.NDArray[np.bool_],
+    strength: float,
+    by_label: bool = True,
 ) -> dict[str, Any]:
     """Fit one logistic scorer; ``labels[i]`` is row i's label.
 

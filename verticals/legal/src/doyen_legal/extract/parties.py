@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_ALIAS: Final = re.compile(r"""\([^()]{0,160}?["“”']{1,2}(?P<alias>[^"“”()]{1,60}?)["“”']{1,2}[^()]{0,100}\)""")
+_ALIAS: Final = re.compile(
+    r"""\([^()]{0,160}?["“”']{1,2}(?P<alias>[^"“”()]{1,60}?)["“”']{1,2}[^()]{0,100}\)"""
+)
 # Things that preambles define in the same way and that are no party.
 _NO_PARTY: Final = re.compile(
     r"\b(?:agreement|date|contract|part(?:y|ies)|term|products?|services?|act|exhibit|schedule|territory|business|"
@@ -17,12 +19,16 @@ _NO_PARTY: Final = re.compile(
     re.I,
 )
 _OPENS: Final = re.compile(r"\b(?:between|among|amongst|by|from|with|party|parties)\b[:,]?\s+", re.I)
-_JOINS: Final = re.compile(r"^(?:[\s,;:.]|\b(?:and|between|among|by|the undersigned|on the one hand)\b|\(?[ivx\d]{1,4}[).])+", re.I)
+_JOINS: Final = re.compile(
+    r"^(?:[\s,;:.]|\b(?:and|between|among|by|the undersigned|on the one hand)\b|\(?[ivx\d]{1,4}[).])+", re.I
+)
 _SUFFIX: Final = (
     r"(?:Inc|Incorporated|Corp|Corporation|Company|Co|LLC|L\.\s?L\.\s?C|Ltd|Limited|L\.\s?P|LP|LLP|PLC|plc|AG|GmbH|"
     r"S\.A|N\.V|B\.V|Bank|Partnership|Trust|University|N\.A|Pty|SE|KG|SpA|AB|ASA|Oy)"
 )
-_NAMED: Final = re.compile(rf"\b[A-Z0-9][\w&.’'!-]*(?:[ \t\n]+(?:[A-Z0-9&][\w&.’'!-]*|of|and|the|de|&)){{0,7}},?\s+{_SUFFIX}\b\.?")
+_NAMED: Final = re.compile(
+    rf"\b[A-Z0-9][\w&.’'!-]*(?:[ \t\n]+(?:[A-Z0-9&][\w&.’'!-]*|of|and|the|de|&)){{0,7}}?,?\s+{_SUFFIX}\b\.?"
+)
 _LONGEST: Final = 600
 
 
