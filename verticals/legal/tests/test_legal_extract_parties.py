@@ -18,7 +18,10 @@ from doyen_legal.extract.parties import party_introductions
             "by and between: (i) Gamma Ltd., having its seat in Leeds (hereinafter “Gamma”); and (ii) John Doe (the “Agent”)",
             ["Gamma Ltd., having its seat in Leeds (hereinafter “Gamma”)", "John Doe (the “Agent”)"],
         ),
-        ('dated May 8, 2014 (the "Effective Date") between Acme Corp. and Beta N.V.', ["Acme Corp.", "Beta N.V."]),
+        (
+            'dated May 8, 2014 (the "Effective Date") between Acme Corp. and Beta N.V.',
+            ["Acme Corp.", "Beta N.V."],
+        ),
         ("Goods are delivered on time.", []),
     ],
 )
