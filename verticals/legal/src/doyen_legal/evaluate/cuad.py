@@ -53,11 +53,13 @@ def evaluate_cuad(
         if progress:
             progress(done, len(contracts))
     seconds = time.monotonic() - began
-    dropped = 0
+    dropped, state = 0, "left out"
     if llm:
-        from doyen_legal.llm.stage import second_opinion
+        from doyen_legal.llm.stage import availability, second_opinion
 
-        for i, contract in enumerate(contracts):
+        available = availability()
+        state = f"{available.state}: {available.reason}" if available.reason else "ran"
+        for i, contract in enumerate(contracts if available.state == "ready" else []):
             opinion = second_opinion(contract.text, extractions[i])
             extractions[i], dropped = opinion.extraction, dropped + opinion.hallucinated
     run = score_extractions(contracts, extractions, extractor.threshold)
@@ -65,7 +67,7 @@ def evaluate_cuad(
         hallucinated_quotes=dropped,
         sentences_per_second=round(sentences / max(seconds, 1e-9), 1),
         seconds=round(time.monotonic() - began, 2),
-        llm="ran" if llm else "absent",
+        llm=state,
     )
     return run
 
