@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
-from doyen_legal.consistency.lexicon import lexicon
+from doyen_legal.consistency.lexicon import everyday, lexicon
 from doyen_legal.consistency.source import GAP, Source
-from doyen_legal.consistency.terms import Definition, Terms, key
+from doyen_legal.consistency.terms import Definition, Terms, key, singular
 from doyen_legal.consistency.types import Fault, Span
 from doyen_legal.consistency.uses import DETERMINERS, Use, Vocabulary, find_uses, plausible
 
 _DEFINING: Final = frozenset({"means", "bracket", "called"})
 _SINGLE_EXACT: Final = 6
 _MANY_UNDEFINED: Final = 3
+_FEW_ALONE: Final = 2
 _SINGLE_USES: Final = 3
 _FRONT_CHARS: Final = 3000
 
 
 def undefined_terms(source: Source, terms: Terms) -> Iterator[Fault]:
-    """Capitalised phrases of ordinary words that are used as terms and defined nowhere."""
-    if terms.defined_elsewhere:
-        return
+    """Capitalised phrases of ordinary words that are used as terms and defined nowhere.
+
+    Notes, where the document takes its terms from another one, where it leaves many terms undefined, and
+    where a phrase stands once in a place that suits a name or a heading as well.
+    """
     words, phrases = lexicon()
     vocabulary = Vocabulary(terms)
     found: dict[str, list[Use]] = defaultdict(list)
@@ -31,29 +34,44 @@ def undefined_terms(source: Source, terms: Terms) -> Iterator[Fault]:
         if not vocabulary.explains(use.phrase, phrases) and plausible(use.phrase, words):
             found[key(use.phrase)].append(use)
     chosen = [uses for uses in found.values() if _as_term(uses)]
-    if len(chosen) > _MANY_UNDEFINED:
-        # Such a contract takes its terms from somewhere else; only what stands alone in it can be a slip.
-        chosen = [
-            uses
-            for uses in chosen
-            if len(uses) <= 2 and " " in uses[0].phrase and uses[0].start < source.body_end
-        ]
-        if len(chosen) > _MANY_UNDEFINED:
-            return
+    certain = [uses for uses in chosen if _stands_clear(source, uses)]
+    if terms.defined_elsewhere:
+        certain = []
+    elif len(chosen) > _MANY_UNDEFINED:
+        # Such a contract takes its terms from somewhere else; what stands alone in its body is rather a slip.
+        alone = [uses for uses in certain if len(uses) <= 2 and uses[0].start < source.body_end]
+        certain = alone if len(alone) <= _FEW_ALONE else []
+    sure = {uses[0].start for uses in certain}
     for uses in chosen:
         first = uses[0]
         yield Fault(
             "undefined-term", first.start, first.end,
             f'"{first.phrase}" is used as a defined term, but is defined nowhere in the document.',
-            tuple((use.start, use.end) for use in uses[1:]),
+            tuple((use.start, use.end) for use in uses[1:]), note=first.start not in sure,
         )  # fmt: skip
 
 
 def _as_term(uses: list[Use]) -> bool:
-    """Whether a phrase stands as a term does: behind a determiner or before a verb; a single word, twice so."""
+    """Whether a phrase stands as a term does: behind a determiner or before a verb; a single word, often so."""
     if " " in uses[0].phrase:
-        return any(use.strong for use in uses)
+        return any(use.strong for use in uses) and (len(uses) > 1 or not uses[0].phrase.split()[0].isupper())
     return len(uses) >= _SINGLE_USES and all(use.strong for use in uses)
+
+
+# What follows a noun; another noun ("the Data Privacy regulations") makes the phrase an attribute of its own.
+_ENDS_THERE: Final = re.compile(
+    r"'s\b|\s*[,.;:)\"]|\s*$|\s+(?:[(\"]|(?:and|or|of|to|in|on|at|by|for|from|with|without|within|under|upon|as|than|that|which|who|whose|where|when|if|unless|until|after|before|during|prior|pursuant|through|between|against|into|over|per|via|including|except|subject|provided|so|but|not|then|thereof|hereunder|thereunder|herein|therein|hereto|thereto|it|they|such|the|any|all|each|shall|will|may|must|is|are|was|were|be|been|being|has|have|had|does|do|did|can|cannot|would|should|could|agrees?|means?|set|made|[a-z]+(?:ed|ly))\b)"
+)
+
+
+def _stands_clear(source: Source, uses: list[Use]) -> bool:
+    """Whether a use is a noun phrase of its own, and none is half of a name ("Risk Evaluation and Mitigation …")."""
+    if all(_HALF_NAME.match(source.text, use.end) for use in uses):
+        return False
+    return any(use.strong and _ENDS_THERE.match(source.text, use.end) for use in uses)
+
+
+_HALF_NAME: Final = re.compile(r",?\s+(?:and|&)\s+[A-Z][a-z]+\s+[A-Z]")
 
 
 def unused_terms(source: Source, terms: Terms) -> Iterator[Fault]:
@@ -71,118 +89,240 @@ def unused_terms(source: Source, terms: Terms) -> Iterator[Fault]:
 
 
 def duplicate_definitions(source: Source, terms: Terms) -> Iterator[Fault]:
-    """Terms defined twice in the body, or twice in one exhibit, with different words."""
-    groups: dict[tuple[str, str], list[Definition]] = defaultdict(list)
+    """Terms defined twice with different words in one part of the document, or in parts that share their terms.
+
+    An exhibit with many definitions of its own is a document of its own.
+
+    A note, when the second one names one of several ("each, an "Indemnified Party""), or when the document does
+    so habitually, in its recitals and again in its clauses: such pairs are often meant.
+    """
+    groups: dict[str, list[Definition]] = defaultdict(list)
     for definition in terms.definitions:
-        if definition.form in _DEFINING and definition.start < source.body_end:
-            groups[definition.term.lower(), definition.scope].append(definition)
+        if definition.form in _DEFINING:
+            groups[definition.term.lower()].append(definition)
+    sizes = Counter(one.scope for ones in groups.values() for one in ones)
+    shared = {"", *(scope for scope, size in sizes.items() if size <= _FEW)}
+    twice: list[tuple[Definition, list[Definition]]] = []
     for definitions in groups.values():
-        first, *others = definitions
-        again = [other for other in others if _defines_anew(source, first, other)]
+        again: list[Definition] = []
+        for index, other in enumerate(definitions[1:], start=1):
+            rivals = [
+                one
+                for one in definitions[:index]
+                if one.scope == other.scope or {one.scope, other.scope} <= shared
+            ]
+            if rivals and all(_defines_anew(source, one, other) for one in rivals):
+                again.append(other)
         if again:
-            yield Fault(
-                "duplicate-definition", again[0].start, again[0].end,
-                f'"{again[0].term}" is defined a second time; its first definition says something else.',
-                ((first.start, first.end), *((other.start, other.end) for other in again[1:])),
-            )  # fmt: skip
+            twice.append((definitions[0], again))
+    for first, again in twice:
+        yield Fault(
+            "duplicate-definition", again[0].start, again[0].end,
+            f'"{again[0].term}" is defined a second time; its first definition says something else.',
+            ((first.start, first.end), *((other.start, other.end) for other in again[1:])),
+            note=len(twice) > _HABIT or all(_one_of_several(source, one) for one in again),
+        )  # fmt: skip
+
+
+_OTHER_SENSE: Final = re.compile(
+    r"\b(?:when\s+used\s+as|as\s+a\s+verb|as\s+a\s+noun|used\s+as\s+an?\s+(?:verb|noun|adjective))\b[^.;\"]{0,40}\"?\s*$",
+    re.I,
+)
+_ABOUT_ONE: Final = re.compile(
+    r"\"?,?\s+(?:with\s+respect\s+to|in\s+relation\s+to|as\s+to|in\s+the\s+case\s+of)\s", re.I
+)
+_FEW: Final = 3
+_HABIT: Final = 3
+_ABBREVIATION_CHARS: Final = 6
+_COMPANY: Final = re.compile(r"\b(?:Inc|Corp|Corporation|Ltd|Limited|LLC|L\.P|LP|GmbH|AG|Company|N\.A)\b")
+_BY_LINE: Final = re.compile(r"\b(?:By|Name|Title|Date)\s*:|/s/")
+_SAME_WORDS: Final = 0.6
 
 
 def _defines_anew(source: Source, first: Definition, other: Definition) -> bool:
     """Whether ``other`` is a definition of its own: no addition ("also includes"), signature or repetition."""
+    text = source.text
     if re.match(
-        r"\s*(?:shall\s+|also\s+|will\s+)*includ|,?\s*(?:By|Name|Title|/s/)\b",
-        source.text[other.end + 1 : other.end + 40],
+        r"\s*(?:(?:shall|will)\s+)?(?:also|further|additionally|includ\w+)\b|,?\s*(?:By|Name|Title|/s/)\b",
+        text[other.end + 1 : other.end + 40],
     ):
         return False
-    if other.form == first.form == "bracket" and (
-        other.start < _FRONT_CHARS or (first.start < _FRONT_CHARS and other.start > 0.8 * source.body_end)
-    ):
-        return False  # the title page, the preamble and the signatures each name the parties
-    if other.term == "Agreement" and other.text.lower().startswith(
-        ("shall mean this", "this", "made", "is made")
+    if any(_OTHER_SENSE.search(text, max(0, one.start - 80), one.start) for one in (first, other)):
+        return False
+    if all(_ABOUT_ONE.match(text, one.end) for one in (first, other)):
+        return False
+    if first.form == other.form == "bracket":
+        if first.term.isupper() and len(first.term) <= _ABBREVIATION_CHARS:
+            return False  # an abbreviation spelled out again
+        if first.scope != other.scope and _COMPANY.search(_before(text, other)):
+            return False  # an exhibit names its own parties
+        # The title page, the preamble and the signatures each name the parties.
+        if other.start < _FRONT_CHARS and first.start < _FRONT_CHARS:
+            return False
+        if _BY_LINE.search(text, other.end, other.end + 100):
+            return False
+        if _alike(_before(text, first), _before(text, other)):
+            return False
+    if other.term == "Agreement" and (
+        other.form != "means" or other.text.lower().startswith(("shall mean this", "this", "made", "is made"))
     ):
         return False
-    return not (other.text[:80] == first.text[:80] and first.form == other.form == "means")
+    return not (first.form == other.form == "means" and _alike(first.text[:100], other.text[:100]))
+
+
+def _before(text: str, definition: Definition) -> str:
+    """The words that a bracket names."""
+    head = text[max(0, definition.start - 120) : definition.start]
+    return head[: head.rindex("(")] if "(" in head else head
+
+
+def _alike(first: str, other: str) -> bool:
+    """Whether two definitions say the same in mostly the same words."""
+    one, two = (set(re.findall(r"[a-z]{3,}|\d+", part.lower())) - _FILLERS for part in (first, other))
+    return len(one & two) >= _SAME_WORDS * max(1, min(len(one), len(two)))
+
+
+_FILLERS: Final = frozenset(
+    ["the", "and", "any", "for", "this", "that", "such", "shall", "with", "agreement"]
+)
+_ARTICLE: Final = re.compile(r"\b(?:an?|each|either|collectively,\s+an?)[,\s]*\"\s*$", re.I)
+
+
+def _one_of_several(source: Source, definition: Definition) -> bool:
+    """Whether the definition names one of several things: (each, an "Indemnified Party"), (a "Change Order")."""
+    return bool(_ARTICLE.search(source.text, max(0, definition.start - 20), definition.start))
 
 
 def case_drift(source: Source, terms: Terms) -> Iterator[Fault]:
-    """Defined terms written in small letters in a place where the defined one is meant."""
+    """Defined terms written in another case in a place where the defined one is meant."""
     for definitions in terms.by_key.values():
         first = definitions[0]
         if first.form == "quoted" or not re.match(r"[A-Z][a-z]", first.term):
             continue
-        own = {definition.start for definition in definitions}
-        names = first.term.split()
-        exact, partial, small = [], [], []
-        for start, end in _occurrences(source, first.term):
-            if start in own or start >= source.body_end:
-                continue
-            written = source.text[start:end]
-            if all(
-                one[0].isupper() == other[0].isupper()
-                for one, other in zip(written.split(), names, strict=False)
-            ):
-                exact.append((start, end))
-            elif written.islower():
-                small.append((start, end))
-            elif written.upper() != written:
-                partial.append((start, end))
-        for start, end in _drifted(source, terms, first, exact, partial, small):
-            written_text = " ".join(source.text[start:end].split())
+        written = _spellings(source, first, {definition.start for definition in definitions})
+        spans = sorted(_drifted(source, terms, first, written))
+        if spans:
+            start, end = spans[0]
             yield Fault(
                 "case-drift", start, end,
-                f'"{written_text}" is written in another case than the defined term "{first.term}".',
-                ((first.start, first.end),),
+                f'"{" ".join(source.text[start:end].split())}" is written in another case than the defined term '
+                f'"{first.term}".',
+                ((first.start, first.end), *spans[1:]),
             )  # fmt: skip
 
 
-def _drifted(
-    source: Source,
-    terms: Terms,
-    definition: Definition,
-    exact: list[Span],
-    partial: list[Span],
-    small: list[Span],
-) -> Iterator[Span]:
-    """The occurrences in another case that mean the term: rare ones, in a place where the term itself stands."""
-    text, single = source.text, " " not in definition.term
-    if not single and exact and len(partial) <= 2:
-        for start, end in partial:
-            capitals = " ".join(word for word in text[start:end].split() if word[0].isupper())
-            rare = len(partial) == 1 and len(exact) >= 2 * _MULTI_EXACT
-            if (rare or key(capitals) not in terms.known) and not _in_definition(source, start, definition):
-                yield start, end
-    if len(exact) < (_SINGLE_EXACT if single else _MULTI_EXACT) or len(small) > (1 if single else 2):
-        return
-    contexts = {_context(text, *span) for span in exact}
-    before = {context[0] for context in contexts}
-    for start, end in small:
-        previous, following = _context(text, start, end)
-        if (
-            previous in _INDEFINITE
-            or _OTHER_DATE.match(text, end)
-            or _in_definition(source, start, definition)
-        ):
+class _Spellings(NamedTuple):
+    """Where a term is written as defined, with some capitals, in small letters and in capitals only."""
+
+    exact: list[Span]
+    partial: list[Span]
+    small: list[Span]
+    upper: list[Span]
+
+
+def _spellings(source: Source, definition: Definition, own: set[int]) -> _Spellings:
+    found = _Spellings([], [], [], [])
+    names = definition.term.split()
+    for start, end in _occurrences(source, definition.term):
+        if start in own or (start >= source.body_end and source.signed(start)):
             continue
-        if single:
-            if (previous, following) in contexts and previous:
-                yield start, end
-        elif (
-            previous in before
-            and (previous in DETERMINERS or len(exact) >= 2 * _MULTI_EXACT)
-            and (len(small) == 1 or len(exact) >= 3 * _MULTI_EXACT)
+        written = source.text[start:end]
+        if all(
+            one[0].isupper() == two[0].isupper() for one, two in zip(written.split(), names, strict=False)
         ):
+            found.upper.append((start, end)) if written.isupper() else found.exact.append((start, end))
+        elif written.islower():
+            found.small.append((start, end))
+        elif not written.isupper():
+            found.partial.append((start, end))
+    return found
+
+
+def _drifted(source: Source, terms: Terms, definition: Definition, written: _Spellings) -> Iterator[Span]:
+    """The occurrences in another case that mean the term: rare ones, in a place where the term itself stands."""
+    text, exact = source.text, written.exact
+    single = " " not in definition.term
+    contexts = {_context(text, *span) for span in exact}
+    if single:
+        if len(exact) >= _SINGLE_EXACT and len(written.small) == 1:
+            ((start, end),) = written.small
+            if _single_drifts(text, start, end, contexts) and not _in_definition(source, start, definition):
+                yield start, end
+        return
+    before = {previous for previous, _ in contexts} | DETERMINERS
+    after = {following for _, following in contexts}
+
+    def placed(start: int, end: int) -> bool:
+        previous, following = _context(text, start, end)
+        return previous in before and (following in after or bool(_ENDS_THERE.match(text, end)))
+
+    if exact and len(written.partial) <= 2:
+        for start, end in written.partial:
+            if _partial_drifts(source, terms, start, end, placed(start, end)) and not _in_definition(
+                source, start, definition
+            ):
+                yield start, end
+    if len(exact) >= 2 and len(written.upper) <= 2:
+        yield from (span for span in written.upper if _in_prose(text, *span))
+    # What contracts often write in small letters means the term only in the term's own places.
+    common = definition.term.lower() in everyday()
+    if len(exact) < (_COMMON_EXACT if common else 2) or len(written.small) > 2:
+        return
+    for start, end in written.small:
+        context = _context(text, start, end)
+        if _OTHER_DATE.match(text, end) or _in_definition(source, start, definition):
+            continue
+        if common:
+            meant = context in contexts or (context[0] in _DEFINITE and bool(_STOPS.match(text, end)))
+            meant = meant and context[0] not in _INDEFINITE | {"and", "or"}
+        else:
+            meant = context[0] not in _INDEFINITE and placed(start, end)
+        if meant:
             yield start, end
+
+
+def _single_drifts(text: str, start: int, end: int, contexts: set[tuple[str, str]]) -> bool:
+    """Whether one word in small letters stands exactly where the term does, or behind "the" as the whole object."""
+    previous, following = _context(text, start, end)
+    if previous and (previous, following) in contexts:
+        return True
+    return previous in _DEFINITE and bool(_STOPS.match(text, end)) and len(contexts) >= 3
+
+
+_STOPS: Final = re.compile(r"\s*[.,;)]|\s+(?:shall|will|may|must|is|are)\b")
+
+
+def _partial_drifts(source: Source, terms: Terms, start: int, end: int, placed: bool) -> bool:
+    """Whether "Confidential information" is a slip and not a term before a common word ("Naked product")."""
+    words = source.text[start:end].split()
+    if key(" ".join(word for word in words if word[0].isupper())) not in terms.known or placed:
+        return True
+    lowered = " ".join(word for word in words if not word[0].isupper())
+    return len(re.findall(rf"(?<!\w){re.escape(lowered)}(?!\w)", source.text)) == 1
+
+
+def _in_prose(text: str, start: int, end: int) -> bool:
+    """Whether capitals stand inside a sentence in small letters: no heading, no clause in capitals."""
+    before = re.search(r"\s([A-Za-z][\w'-]*),?\s$", text[max(0, start - 24) : start])
+    after = re.match(r",?\s([A-Za-z][\w'-]*)|[.;)]", text[end : end + 24])
+    if not before or not after or not before[1].islower():
+        return False
+    return after[1] is None or after[1].islower()
 
 
 # "the effective date of termination" is not the defined one.
 _OTHER_DATE: Final = re.compile(
     r"\s+of\s+(?:the\s+|any\s+|such\s+|this\s+)?(?:termination|expiration|such|that|delivery|notice|assign|registration)"
 )
-_MULTI_EXACT: Final = 3
+_COMMON_EXACT: Final = 4
+_DEFINITE: Final = frozenset(["the", "such", "said", "this"])
 _INDEFINITE: Final = frozenset(
-    ["a", "an", "other", "similar", "general", "own", "and", "or", "new", "separate", "another", "certain", "some", "various", "additional"]
+    ["a", "an", "other", "similar", "general", "own", "new", "separate", "another", "certain", "some", "various", "additional"]
 )  # fmt: skip
+
+
+# The words that a bracket sums up stand before it.
+_BEFORE_CHARS: Final = 800
 
 
 def _context(text: str, start: int, end: int) -> tuple[str, str]:
@@ -194,10 +334,17 @@ def _context(text: str, start: int, end: int) -> tuple[str, str]:
 def _in_definition(source: Source, offset: int, definition: Definition) -> bool:
     """Whether the words stand in a sentence that defines a term, or before the term is defined at all."""
     start, end = source.sentence(offset)
-    if definition.form in ("bracket", "called") and offset < definition.start:
+    if definition.form in ("bracket", "called"):
+        if offset < definition.start and (
+            definition.start - offset < _BEFORE_CHARS or start <= definition.start < end
+        ):
+            return True
+    elif start <= definition.start < end:
         return True
     near = source.text[max(start, offset - 100) : min(end, offset + 120)]
-    return bool(re.search(r"\"[^\"]{1,60}\"", near)) or start <= definition.start < end
+    quoted = " ".join(re.findall(r"\"([^\"]{1,60})\"", near)).lower()
+    words = definition.term.lower().split()
+    return bool(quoted) if len(words) == 1 else any(singular(word) in quoted for word in words)
 
 
 def _occurrences(source: Source, term: str) -> Iterator[Span]:

@@ -1,8 +1,8 @@
 """Words and phrases that contracts use, counted in CUAD's train part.
 
 ``lexicon.json`` holds the words that contracts write in small letters (so that a capitalised run of them is a
-term and not a name), and the capitalised phrases that contracts use without defining them ("Board of
-Directors"). Built by ``python -m doyen_legal.consistency.lexicon --data FILE``.
+term and not a name), the capitalised phrases that contracts use without defining them ("Board of
+Directors"), and the defined terms that other contracts write in small letters ("third party"). Built by ``python -m doyen_legal.consistency.lexicon --data FILE``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 _FILE: Final = "lexicon.json"
 
@@ -31,14 +31,26 @@ class Lexicon(NamedTuple):
 @cache
 def lexicon() -> Lexicon:
     """The shipped lexicon."""
-    data = json.loads(files(__package__).joinpath(_FILE).read_text(encoding="utf-8"))
+    data = _shipped()
     return Lexicon(frozenset(data["words"].split()), frozenset(data["phrases"]))
+
+
+@cache
+def everyday() -> frozenset[str]:
+    """Terms, in small letters, that many contracts use undefined and in small letters."""
+    return frozenset(_shipped()["everyday"])
+
+
+def _shipped() -> dict[str, Any]:
+    return json.loads(files(__package__).joinpath(_FILE).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
 
 # A word of two contracts is a word; a phrase that three use, mostly undefined, needs no definition.
 _WORD_CONTRACTS: Final = 2
 _PHRASE_CONTRACTS: Final = 3
 _UNDEFINED_SHARE: Final = 0.6
+# A defined term that so many contracts write in small letters is an expression of every day.
+_EVERYDAY_CONTRACTS: Final = 10
 
 
 def build(texts: Iterable[str]) -> dict[str, object]:
@@ -51,10 +63,16 @@ def build(texts: Iterable[str]) -> dict[str, object]:
     words: Counter[str] = Counter()
     undefined: Counter[str] = Counter()
     defined: Counter[str] = Counter()
+    names: set[str] = set()
+    small: Counter[str] = Counter()
     for text in texts:
         words.update(set(re.findall(r"(?<![A-Za-z'])[a-z]{2,}(?![A-Za-z])", text)))
         source = Source(from_text(text))
         terms = Terms(source)
+        names.update(
+            one.term.lower() for one in terms.definitions if one.form != "quoted" and " " in one.term
+        )
+        small.update(_runs(source.text))
         vocabulary = Vocabulary(terms)
         defined.update(terms.known)
         uses = {use.phrase for use in find_uses(source, terms)}
@@ -67,7 +85,18 @@ def build(texts: Iterable[str]) -> dict[str, object]:
     return {
         "words": " ".join(sorted(word for word, count in words.items() if count >= _WORD_CONTRACTS)),
         "phrases": sorted(phrases),
+        "everyday": sorted(name for name in names if small[name] >= _EVERYDAY_CONTRACTS),
     }
+
+
+def _runs(text: str) -> set[str]:
+    """The phrases of two to four words in small letters."""
+    runs: set[str] = set()
+    for sentence in re.split(r"[^a-z'\s-]+|\b[A-Z]\w*", text):
+        words = sentence.split()
+        for size in (2, 3, 4):
+            runs.update(" ".join(words[at : at + size]) for at in range(len(words) - size + 1))
+    return runs
 
 
 def main() -> int:
