@@ -17,7 +17,7 @@ from doyen_legal.normalise.scan import scan
 
 # What a date is, from the words before it. The last of them counts.
 _ROLES: Final = (
-    ("end", re.compile(r"\b(?:expir(?:e|es|ed|ing|ation|y)|terminat(?:e|es|ing|ion)|end(?:s|ed|ing)?|until|through|thru|conclud(?:e|es|ing)|continu(?:e|es|ing)\s+(?:in\s+\w+\s+(?:and\s+\w+\s+)?)?(?:until|through|to)|up\s+to|till|lapse[sd]?|remain(?:s|ing)?\s+in\s+(?:full\s+)?(?:force|effect)[\w\s]{0,30}(?:until|through|to)|end\s+date|final\s+day|last\s+day)\b", re.I)),
+    ("end", re.compile(r"\b(?:expir(?:e|es|ed|ing|ation|y)|terminat(?:e|es|ing|ion)|end(?:s|ed|ing)?|until|through|thru|conclud(?:e|es|ing)|continu(?:e|es|ing)\s+(?:in\s+\w+\s+(?:and\s+\w+\s+)?)?(?:until|through|to)|up\s+to|till|beyond|(?:not|no)\s+later\s+than|lapse[sd]?|remain(?:s|ing)?\s+in\s+(?:full\s+)?(?:force|effect)[\w\s]{0,30}(?:until|through|to)|end\s+date|final\s+day|last\s+day)\b", re.I)),
     ("start", re.compile(r"\b(?:effective(?:\s+date)?|commenc(?:e|es|ed|ing|ement)|begin(?:s|ning)?|start(?:s|ed|ing)?|from|starting\s+date|takes?\s+effect|in\s+force|inception|as\s+of|valid\s+from)\b", re.I)),
     ("made", re.compile(r"\b(?:made|entered\s+into|dated|executed|signed)\b", re.I)),
 )  # fmt: skip
@@ -74,14 +74,23 @@ def find_dated(source: Source) -> list[Dated]:
 
 
 def _agreement_day(source: Source, dates: list[Dated]) -> Dated | None:
-    """The date of the contract: that of its preamble, or of its "Effective Date" when the preamble has none."""
+    """The date of the contract: that of its preamble, else that of its title, else that of its signatures."""
     for dated in dates:
         if dated.start > 2500:
             break
         before = source.text[max(0, dated.start - 120) : dated.start]
         if dated.role in ("made", "start") or re.search(r"\bthis\b[^.]{0,110}$", before):
             return dated
-    return None
+    for dated in dates:
+        titled = dated.start < _TITLE_CHARS and source.text[dated.start : dated.end].strip()[:3].isalpha()
+        if titled and not dated.role:
+            return dated
+    signed = [dated for dated in dates if _SIGNED.search(source.text[max(0, dated.start - 12) : dated.start])]
+    return min(signed, key=lambda dated: dated.day, default=None)
+
+
+_TITLE_CHARS: Final = 500
+_SIGNED: Final = re.compile(r"\b(?:Date|DATE|Dated|DATED):?[\s_]*\Z")
 
 
 def date_order(source: Source, dates: list[Dated], *, deadlines: bool = True) -> Iterator[Fault]:
@@ -121,7 +130,9 @@ def date_order(source: Source, dates: list[Dated], *, deadlines: bool = True) ->
         if dated.role != "end" or not dated.of_term or dated.start in flagged or source.scope(dated.start):
             continue
         for other in ([anchor] if anchor is not None else []) + starts[:3]:
-            if dated.day < other.day and other.start != dated.start:
+            if other.start > dated.end and source.sentence(other.start) == source.sentence(dated.start):
+                continue  # "to 31 January 2020, and 1 February 2020 to": the next period's start
+            if dated.day < other.day:
                 flagged.add(dated.start)
                 yield _order_fault(dated, other)
                 break
@@ -132,7 +143,7 @@ def date_order(source: Source, dates: list[Dated], *, deadlines: bool = True) ->
         if following is None or following.start in flagged or source.scope(following.start):
             continue
         if following.day < anchor.day and not _OTHER_PAPER.search(
-            text[max(0, match.start() - 160) : match.start()]
+            text[max(source.sentence(match.start())[0], match.start() - 160) : match.start()]
         ):
             flagged.add(following.start)
             yield Fault(
@@ -178,6 +189,7 @@ def term_arithmetic(source: Source, dates: list[Dated], *, notices: bool = True)
     durations = find_durations(source.text)
     yield from _length_against_dates(source, dates, durations)
     yield from _other_unit(source)
+    yield from _instalments(source, durations)
     yield from _parts_against_total(source, durations)
     if notices:
         yield from _notice_against_term(source, durations)
@@ -265,6 +277,46 @@ def _other_unit(source: Source) -> Iterator[Fault]:
             )  # fmt: skip
 
 
+_INSTALMENTS: Final = re.compile(
+    rf"(?<![\w-])(?P<count>{WORDS}(?:\s?\(\s?\d+\s?\))?|\d{{1,3}})\s+(?:(?:equal|consecutive|successive|substantially|approximately|level|fixed|regular)\s*,?\s*(?:and\s+)?){{0,3}}(?P<every>weekly|bi-?weekly|monthly|bi-?monthly|quarterly|semi-?annual|half-?yearly|annual|yearly)\s+(?:\w+\s+){{0,2}}?(?:instal+ments?|payments?)\b",
+    re.I,
+)
+_INSTALMENT_TRIGGER: Final = re.compile(r"\b(?:instal+ments?|payments?)\b", re.I)
+_EVERY_MONTHS: Final = {
+    "weekly": 12 / 52, "biweekly": 24 / 52, "monthly": 1, "bimonthly": 2, "quarterly": 3, "semiannual": 6,
+    "halfyearly": 6, "annual": 12, "yearly": 12,
+}  # fmt: skip
+_OVER: Final = re.compile(
+    r"\b(?:over|during|for|within|in|throughout)\s+(?:the\s+course\s+of\s+)?(?:an?\s+|the\s+)?(?:(?:first|next|initial|following)\s+)?(?:(?:total\s+)?(?:period|term)\s+of\s+)?(?:the\s+)?$",
+    re.I,
+)
+
+
+def _instalments(source: Source, durations: list[Mention]) -> Iterator[Fault]:
+    """ "in thirty-six monthly instalments over two years"; the first may fall due at the period's start."""
+    text = source.text
+    for match in scan(_INSTALMENTS, text, _INSTALMENT_TRIGGER, 110, 16):
+        count = parse_number(match["count"])
+        if count is None or count.value < 2:
+            continue
+        every = _EVERY_MONTHS[match["every"].lower().replace("-", "")]
+        sentence = source.sentence(match.start())
+        for mention in durations:
+            near = match.start() - 60 <= mention.start <= match.end() + 60
+            if not near or mention.value.unit or source.sentence(mention.start) != sentence:
+                continue
+            if not _OVER.search(text[max(sentence[0], mention.start - 60) : mention.start]):
+                continue
+            period, number = _months(mention), float(count.value)
+            if not (number - 1) * every - 0.6 <= period <= number * every + 0.6:
+                yield Fault(
+                    "term-arithmetic", *match.span(),
+                    f"{number:g} {match['every'].lower()} payments do not fill {_plain(mention.value.text)}.",
+                    ((mention.start, mention.end),),
+                )  # fmt: skip
+            break
+
+
 def _parts_against_total(source: Source, durations: list[Mention]) -> Iterator[Fault]:
     """ "an initial term of five years and two renewal terms of two years, ten years in all"."""
     text = source.text
@@ -339,10 +391,13 @@ def _notice_against_term(source: Source, durations: list[Mention]) -> Iterator[F
         prior = re.match(
             r"['\s]*(?:prior\s+|advance\s+)?(?:written\s+)?(?:notice\s+)?(?:in\s+writing\s+)?(?:prior\s+to|before|in\s+advance\s+of|preceding)\s+(?:the\s+)?(?:\w+\s+){0,3}?(?:end|expir\w+|conclusion|termination|completion|renewal|anniversary)", after, re.I,
         )  # fmt: skip
-        if not prior or not (_NOTICE.search(before) or _NOTICE.search(after)):
+        against = _AGAINST_RENEWAL.match(after)
+        if not (against or prior) or not (_NOTICE.search(before) or _NOTICE.search(after)):
             continue
-        renewed = re.search(
-            r"\b(?:each|any|then|current|renewal|initial|such)\b", after[: prior.end() + 60], re.I
+        renewed = against or re.search(
+            r"\b(?:each|any|then|current|renewal|initial|such)\b",
+            after[: prior.end() + 60] if prior else "",
+            re.I,
         )
         terms = [
             other
@@ -354,7 +409,7 @@ def _notice_against_term(source: Source, durations: list[Mention]) -> Iterator[F
         for other in terms:
             if (
                 renewed is not None
-                and approximate_days(mention.value.text) >= approximate_days(other.value.text) - 1
+                and approximate_days(mention.value.text) > approximate_days(other.value.text) + 1
             ):
                 yield Fault(
                     "term-arithmetic", mention.start, mention.end,
@@ -364,8 +419,9 @@ def _notice_against_term(source: Source, durations: list[Mention]) -> Iterator[F
                 break
 
 
-_LENGTH: Final = re.compile(
-    r"\b(?:(?:initial|original|primary|base)\s+term|term\s+of\s+(?:this|the)\s+(?:\w+\s+)?(?:agreement|contract|lease|licen[cs]e)|this\s+agreement|the\s+term)\b",
+# "ninety days' prior written notice of non-renewal", "notice that it does not wish to renew"
+_AGAINST_RENEWAL: Final = re.compile(
+    r"['\s]*(?:prior\s+|advance\s+|previous\s+)?(?:written\s+)?(?:notice|notification)\s+(?:in\s+writing\s+)?(?:to\s+the\s+other(?:\s+party)?\s+)?(?:of|that|stating|to|not)\b[^.;]{0,50}?\b(?:non-?\s?renew\w*|not\s+(?:\w+\s+){0,3}(?:renew\w*|extend\w*|be\s+renewed)|prevent\w*|against\s+renewal)",
     re.I,
 )
 

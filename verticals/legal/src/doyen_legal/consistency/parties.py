@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -25,9 +26,9 @@ _FORM = (
     r"(?:Incorporated|INCORPORATED|Inc|INC|Corporation|CORPORATION|Corp|CORP|Company|COMPANY|Co|CO|Limited|LIMITED|Ltd|LTD|L\.?\s?L\.?\s?C|LLC"
     r"|L\.?L\.?P|LLP|L\.P|LP|PLC|plc|Plc|GmbH|GMBH|S\.?A|AG|B\.V|BV|N\.V|NV|N\.A|Pte|PTE|Pty|PTY|K\.K|S\.?[aà]\.?r\.?l|S\.p\.A|S\.r\.l|AB|A/S|Oy|KG|PLLC|P\.C)"
 )
-_WORD = r"(?:[A-Z0-9][\w&'./+-]*|&|of|and|the|de|du|for)"
+_WORD = r"(?:[A-Z0-9][\w&'./+-]*|\([A-Z][A-Za-z.]{1,12}\)|&|of|and|the|de|du|for)"
 _NAME: Final = re.compile(
-    rf"(?<![\w.&])(?P<stem>[A-Z0-9][\w&'/+-]*(?:\.(?:com|net|COM))?(?:,?{GAP}{_WORD}){{0,6}}?),?{GAP}(?P<form>{_FORM}\b\.?(?:,? (?:{_FORM})\b\.?){{0,2}})(?![\w-])"
+    rf"(?<![\w.&])(?P<stem>[A-Z0-9][\w&'/+-]*(?:\.(?:com|net|COM))?(?:,?{GAP}{_WORD}){{0,6}}?),?{GAP}(?P<form>{_FORM}\b\.?(?:,? {{1,2}}(?:{_FORM})\b\.?){{0,2}})(?![\w-])"
 )
 _FORM_TRIGGER: Final = re.compile(rf"(?<=[\s,.]){_FORM}(?![\w-])")
 _ROLES: Final[dict[str, frozenset[str]]] = {
@@ -40,6 +41,7 @@ _ROLES: Final[dict[str, frozenset[str]]] = {
     for role in group
 }  # fmt: skip
 _MIN_LETTERS: Final = 5
+_PREAMBLE: Final = 2500
 
 
 @dataclass
@@ -58,7 +60,11 @@ def find_parties(source: Source, terms: Terms) -> list[Party]:
     text = source.text
     head = min(len(text), 5000)
     parties: dict[str, Party] = {}
-    matches = [match for match in scan(_NAME, text[:head], _FORM_TRIGGER, 90, 24) if _stem(match["stem"])]
+    matches = [
+        match
+        for match in scan(_NAME, text[:head], _FORM_TRIGGER, 90, 24)
+        if (stem := _stem(match["stem"])) and not stem.endswith(("liability", " the"))
+    ]
     for index, match in enumerate(matches):
         limit = matches[index + 1].start() if index + 1 < len(matches) else min(head, match.end() + 500)
         aliases = [
@@ -70,15 +76,32 @@ def find_parties(source: Source, terms: Terms) -> list[Party]:
         ]
         stem = _stem(match["stem"])
         known = parties.get(stem)
-        if aliases and (known is None or not known.aliases):
+        named = aliases or (known is None and _is_party(text, match))
+        if named and (known is None or not known.aliases):
             parties[stem] = Party(
                 " ".join(match[0].split()), stem, _form(match["form"]), match.span(), aliases[:2]
             )
     return list(parties.values())
 
 
+# "New York, New York 10017 and Acme Foods", "the Effective Date. Acme Foods": where the name begins.
+_BREAK: Final = re.compile(r"\b\d{5}\b|(?<=[a-z]{3})(?<!Bros)(?<!Intl)\.\s")
+
+
+def _is_party(text: str, match: re.Match[str]) -> bool:
+    """Whether a name without an alias is a party's: "between Acme Inc.", "and Acme Inc., a Nevada corporation"."""
+    joined = re.search(
+        r"\b(?:between|among|and):?,?\s*$", text[max(0, match.start() - 16) : match.start()], re.I
+    )
+    made = re.match(
+        r"\.?,?\s+an?\s+(?:\w+\s+){1,4}(?:corporation|company|partnership)\b",
+        text[match.end() : match.end() + 70],
+    )
+    return match.start() < _PREAMBLE and bool(joined) and bool(made)
+
+
 def _stem(text: str) -> str:
-    words = [word for word in re.split(r"[^\w]+", text.lower()) if word]
+    words = [word for word in re.split(r"[^\w]+", _BREAK.split(text)[-1].lower()) if word]
     while words and words[0] in ("the", "and", "between", "of", "by", "among", "for"):
         words = words[1:]
     return " ".join(words)
@@ -93,33 +116,90 @@ def _form(text: str) -> str:
 
 def party_name_drift(source: Source, terms: Terms, parties: list[Party]) -> Iterator[Fault]:
     """A party's name with another form of company or another spelling, and a misspelled role."""
-    yield from _name_drift(source, parties)
+    yield from _name_drift(source, terms, parties)
     yield from _alias_drift(source, terms, parties)
 
 
-def _name_drift(source: Source, parties: list[Party]) -> Iterator[Fault]:
+def _name_drift(source: Source, terms: Terms, parties: list[Party]) -> Iterator[Fault]:
     text = source.text
-    stems = {party.stem for party in parties}
     introduced = {party.span[0] for party in parties}
+    written: dict[tuple[str, str], list[Span]] = defaultdict(list)
+    companies: set[str] = set()
     for match in scan(_NAME, text, _FORM_TRIGGER, 90, 24):
-        if match.start() in introduced or _introduced(text, match.end()):
+        if match.start() in introduced or _is_role(match, terms):
             continue
-        stem, form = _stem(match["stem"]), _form(match["form"])
+        if match.start() > _PREAMBLE and _OTHER_DEED.search(
+            text[max(0, match.start() - 200) : match.start()]
+        ):
+            continue
+        if _introduced(text, match.end()) and not source.signed(match.start()):
+            companies.add(_stem(match["stem"]))
+        else:
+            breaks = [at.end() for at in _BREAK.finditer(match["stem"])]
+            start = match.start() + (breaks[-1] if breaks else 0)
+            written[_stem(match["stem"]), _form(match["form"])].append((start, match.end()))
+    companies |= {party.stem for party in parties}
+    for (stem, form), spans in written.items():
         for party in parties:
-            same = stem == party.stem
-            misspelled = stem not in stems and _misspelled(stem, party.stem)
-            if same and form != party.form and not _short_form(form, party.form):
-                what = "has another form of company"
-            elif misspelled:
-                what = "is spelled differently"
-            else:
+            what = _difference(stem, form, party, companies)
+            if what is None or (what == _LEFT_OUT and len(spans) > _MANY):
                 continue
-            written = " ".join(match[0].split())
+            name = " ".join(text[slice(*spans[0])].split())
             yield Fault(
-                "party-name-drift", match.start(), match.end(),
-                f'"{written}" {what} than the party "{party.name}".', (party.span,),
+                "party-name-drift", *spans[0], f'"{name}" {what} than the party "{party.name}".',
+                (*spans[1:], party.span),
             )  # fmt: skip
             break
+
+
+# "that certain Services Agreement dated May 1, 2014 among Acme LLC, Beta LLC and": its parties may be others.
+_OTHER_DEED: Final = re.compile(
+    r"\bAgreements?\b[^;]{0,90}\b(?:between|among)\b[^;]{0,90}$|\b(?:parent|subsidiary|affiliate)\s+of\s+$"
+)
+_LEFT_OUT: Final = "has a word less"
+_MANY: Final = 2  # a shorter name that is used more often is another company's
+
+
+def _is_role(match: re.Match[str], terms: Terms) -> bool:
+    """Whether the form is a party's role: "the secrets of Reed's, Company's duty"."""
+    form = match["form"]
+    return form == "Company" and "company" in terms.known and "," in match[0][len(match["stem"]) :]
+
+
+def _difference(stem: str, form: str, party: Party, companies: set[str]) -> str | None:
+    """What sets a name apart from the party's, if it is the party that is meant."""
+    count = len(party.stem.split())
+    words = stem.split()
+    if len(words) > count and words[-count - 1] in _BEFORE_NAME:
+        stem = " ".join(words[-count:])
+    if stem == party.stem:
+        return None if form == party.form or _short_form(form, party.form) else "has another form of company"
+    if stem in companies:
+        return None
+    if _misspelled(stem, party.stem) or (form == party.form and _plural_differs(stem, party.stem)):
+        return "is spelled differently"
+    return _LEFT_OUT if form == party.form and _word_dropped(stem, party.stem) else None
+
+
+_BEFORE_NAME: Final = frozenset({"and", "of", "the", "by", "to", "between", "with", "for"})
+
+
+def _plural_differs(stem: str, name: str) -> bool:
+    words, others = stem.split(), name.split()
+    differing = [(one, two) for one, two in zip(words, others, strict=False) if one != two]
+    return (
+        len(words) == len(others)
+        and len(differing) == 1
+        and singular(differing[0][0]) == singular(differing[0][1])
+    )
+
+
+def _word_dropped(stem: str, name: str) -> bool:
+    """Whether the name without one of its words, not the first, is the one written."""
+    words, others = stem.split(), name.split()
+    return len(words) == len(others) - 1 and any(
+        others[:place] + others[place + 1 :] == words for place in range(1, len(others))
+    )
 
 
 def _introduced(text: str, end: int) -> bool:
@@ -127,7 +207,7 @@ def _introduced(text: str, end: int) -> bool:
     after = text[end : end + 160]
     return bool(
         re.match(
-            r",?\.?\s*(?:\(\s*(?:the\s+|hereinafter|collectively|together|f/?k/?a|formerly|\")|an?\s+(?:\w+\s+){0,4}(?:corporation|company|limited|partnership|subsidiary|affiliate)|its\s+(?:\w+\s+){0,2}(?:subsidiary|affiliate|parent)|a\s+wholly|as\s+successor|formerly)",
+            r",?\.?\s*(?:\(\s*(?:the\s+|hereinafter|collectively|together|f/?k/?a|formerly|\")|an?\s+(?:\w+\s+){0,4}(?:corporation|company|limited|partnership|subsidiary|affiliate)|its\s+(?:\w+\s+){0,2}(?:subsidiary|affiliate|parent)|a\s+wholly|as\s+successor|or\s+its\s+subsidiaries|formerly)",
             after, re.I,
         )
     )  # fmt: skip
@@ -160,18 +240,24 @@ def _near(one: str, two: str) -> bool:
     return distance == 1 or (distance == 2 and min(len(one), len(two)) >= 8)
 
 
+def _people(source: Source, terms: Terms) -> Iterator[tuple[str, Span]]:
+    """The aliases of parties without a form of company: defined in the preamble, and then said to do something."""
+    for definition in terms.definitions:
+        if definition.start < _PREAMBLE and definition.form == "bracket" and re.search(
+            rf"\b{re.escape(definition.term)} (?:shall|will|agrees|represents|warrants|acknowledges) ", source.text
+        ):  # fmt: skip
+            yield definition.term, (definition.start, definition.end)
+
+
 _CAPITALISED: Final = re.compile(r"(?<![\w.'@/-])[A-Z][A-Za-z]{3,}(?![\w@/]|\.\w)")
 
 
 def _alias_drift(source: Source, terms: Terms, parties: list[Party]) -> Iterator[Fault]:
-    words, _ = lexicon()
+    words = lexicon()[0]
     text = source.text
-    aliases = {
-        alias: span
-        for party in parties
-        for alias, span in party.aliases
-        if " " not in alias and len(alias) >= _MIN_LETTERS
-    }
+    named = [alias for party in parties for alias in party.aliases]
+    named += [alias for alias in _people(source, terms) if alias not in named]
+    aliases = {alias: span for alias, span in named if " " not in alias and len(alias) >= _MIN_LETTERS}
     if not aliases:
         return
     known_words = {word for known in terms.known for word in known.split()}

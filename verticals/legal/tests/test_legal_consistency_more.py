@@ -1,0 +1,125 @@
+"""Wordings of a fault that a careful reader catches, and the likenesses of them that are none."""
+
+from __future__ import annotations
+
+import pytest
+
+from doyen_legal.consistency import Fault, check
+from doyen_schemas import Document
+
+CONTRACT = """SUPPLY AGREEMENT
+
+This Supply Agreement (the "Agreement") is made as of January 1, 2010 (the "Effective Date") by and between
+Acme Widget Holdings Corporation, a Delaware corporation ("Supplier"), and Borealis Foods, Inc., a Nevada corporation
+("Distributor").
+
+1. Supply. Supplier shall deliver and Distributor shall pay. The list of goods is in Exhibit A.
+
+2. Term. The term of this Agreement begins on the Effective Date and ends on December 31, 2014.
+
+3. Duties. (a) Supplier shall insure. (b) Supplier shall keep records. (c) Supplier shall report.
+
+4. Payment. 4.1 Distributor shall pay within thirty (30) days. 4.2 Late sums bear interest. 4.3 Supplier may set off.
+
+5. Liability. In no event shall the total liability of either party under this Agreement exceed $500,000.
+
+6. Law. This Agreement shall be governed by the laws of the State of New York.
+
+7. General. Distributor shall notify Supplier under Section 4.1. {extra}
+
+IN WITNESS WHEREOF, the parties have signed.
+
+EXHIBIT A
+The warehouse at Reno.
+"""
+NO_EXHIBIT = CONTRACT.replace("\nEXHIBIT A\nThe warehouse at Reno.\n", "").replace(
+    " The list of goods is in Exhibit A.", ""
+)
+
+
+def found(extra: str, kind: str, base: str = CONTRACT) -> list[tuple[str, Fault]]:
+    text = base.replace("{extra}", extra)
+    document = Document(sha256="0" * 64, name="contract.txt", media_type="text/plain", text=text)
+    return [(text[fault.start : fault.end], fault) for fault in check(document) if fault.kind == kind]
+
+
+@pytest.mark.parametrize(
+    ("kind", "extra", "place"),
+    [
+        ("dangling-section", "The limits of this Section 19 apply.", "Section 19"),
+        ("dangling-section", "It shall report under Sections 3(b) and 31.", "31"),
+        ("dangling-section", "Supplier shall act under Section 3(q).", "Section 3(q)"),
+        ("dangling-exhibit", "Supplier shall use the form in Schedule A.", "Schedule A"),
+        ("dangling-exhibit", "Supplier shall use the form in Exhibit F.", "Exhibit F"),
+        ("date-order", "The term of this Agreement shall not extend beyond June 1, 2009.", "June 1, 2009"),
+        (
+            "term-arithmetic",
+            "Distributor shall repay the sum in thirty-six (36) equal monthly instalments over two (2) years.",
+            "thirty-six (36) equal monthly instalments",
+        ),
+        (
+            "term-arithmetic",
+            "Each order renews for successive terms of one (1) month unless a party gives sixty (60) days' written notice of non-renewal.",
+            "sixty (60) days",
+        ),
+        (
+            "conflicting-law",
+            "The arbitrators shall apply the substantive law of the State of Ohio to any dispute under this Agreement.",
+            "State of Ohio",
+        ),
+        ("conflicting-law", "The laws of Ireland shall apply to this Agreement.", "Ireland"),
+        ("conflicting-law", "The parties have chosen the laws of Ohio as the law of this Agreement.", "Ohio"),
+        (
+            "party-name-drift",
+            "Notices to Acme Holdings Corporation shall be in writing.",
+            "Acme Holdings Corporation",
+        ),
+        ("party-name-drift", "Sums are paid to Borealis Food, Inc. in full.", "Borealis Food, Inc."),
+    ],
+)
+def test_the_fault_is_found(kind: str, extra: str, place: str) -> None:
+    faults = found(extra, kind)
+    assert [fault.note for _, fault in faults] == [False]
+    assert place in faults[0][0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "extra"),
+    [
+        ("dangling-section", "Sums under Sections 8.2(c)(i) through (viii) of the Indenture are due."),
+        ("dangling-section", "No debarred person under Section 306 shall serve."),
+        ("dangling-section", "This Section 7 applies to Section 3(c)."),
+        ("dangling-exhibit", "Supplier shall deliver as set forth in Exhibit A, and AB will pay."),
+        ("date-order", "The term of this Agreement shall not extend beyond June 1, 2019."),
+        ("term-arithmetic", "Distributor shall pay in twelve (12) monthly instalments over one (1) year."),
+        ("term-arithmetic", "The sum is due in four quarterly payments over nine (9) months."),
+        (
+            "term-arithmetic",
+            "Each order renews for terms of one (1) year unless a party gives sixty (60) days' written notice of non-renewal.",
+        ),
+        ("conflicting-law", "The arbitrators shall apply the substantive law of the State of New York."),
+        ("conflicting-law", "The laws of the United States govern the patents under this Agreement."),
+        ("party-name-drift", "Borealis Foods, Inc. shall sign."),
+        (
+            "party-name-drift",
+            'Sums are paid to Acme Holdings Corporation, a Nevada corporation ("Parent"), by Parent\'s order.',
+        ),
+    ],
+)
+def test_its_likeness_is_left_alone(kind: str, extra: str) -> None:
+    assert found(extra, kind) == []
+
+
+def test_a_cap_without_a_number_conflicts_with_a_sum() -> None:
+    extra = (
+        "The liability of either party under this Agreement shall be limited to the fees paid by Distributor."
+    )
+    [(_, fault)] = found(extra, "conflicting-cap")
+    assert "the fees paid" in fault.message
+
+
+def test_one_missing_exhibit_is_a_fault_and_a_file_without_any_gets_a_note() -> None:
+    [(place, fault)] = found("The form is in Exhibit A.", "dangling-exhibit", NO_EXHIBIT)
+    assert (place, fault.note) == ("Exhibit A", False)
+    [(place, fault)] = found("The forms are in Exhibit A and Exhibit B.", "dangling-exhibit", NO_EXHIBIT)
+    assert (place, fault.note, len(fault.related)) == ("Exhibit A", True, 1)
