@@ -176,6 +176,8 @@ def _difference(stem: str, form: str, party: Party, companies: set[str]) -> str 
         return None if form == party.form or _short_form(form, party.form) else "has another form of company"
     if stem in companies:
         return None
+    if count > 1 and len(words) > count:  # a signatory's name or title may stand before it
+        stem = " ".join(words[-count:])
     if _misspelled(stem, party.stem) or (form == party.form and _plural_differs(stem, party.stem)):
         return "is spelled differently"
     return _LEFT_OUT if form == party.form and _word_dropped(stem, party.stem) else None
