@@ -307,7 +307,7 @@ def _in_prose(text: str, start: int, end: int) -> bool:
     after = re.match(r",?\s([A-Za-z][\w'-]*)|[.;)]", text[end : end + 24])
     if not before or not after or not before[1].islower():
         return False
-    return after[1] is None or after[1].islower()
+    return after[1] is None or not after[1].isupper()
 
 
 # "the effective date of termination" is not the defined one.
