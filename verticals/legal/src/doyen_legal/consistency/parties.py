@@ -180,7 +180,8 @@ def _difference(stem: str, form: str, party: Party, companies: set[str]) -> str 
         stem = " ".join(words[-count:])
     if _misspelled(stem, party.stem) or (form == party.form and _plural_differs(stem, party.stem)):
         return "is spelled differently"
-    return _LEFT_OUT if form == party.form and _word_dropped(stem, party.stem) else None
+    shorter = " ".join(words[1 - count :]) if count > 2 else stem
+    return _LEFT_OUT if form == party.form and _word_dropped(shorter, party.stem) else None
 
 
 _BEFORE_NAME: Final = frozenset({"and", "of", "the", "by", "to", "between", "with", "for"})
