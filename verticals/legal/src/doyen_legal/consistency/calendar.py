@@ -11,7 +11,14 @@ from typing import Final
 
 from doyen_legal.consistency.source import Source
 from doyen_legal.consistency.types import Fault, Span
-from doyen_legal.normalise import Mention, add_duration, approximate_days, find_dates, find_durations
+from doyen_legal.normalise import (
+    Mention,
+    add_duration,
+    approximate_days,
+    find_dates,
+    find_durations,
+    spell_duration,
+)
 from doyen_legal.normalise.numbers import DIGITS, WORDS, parse_number
 from doyen_legal.normalise.scan import scan
 
@@ -219,7 +226,7 @@ def _length_against_dates(source: Source, dates: list[Dated], durations: list[Me
                 continue
             yield Fault(
                 "term-arithmetic", mention.start, mention.end,
-                f"The term is {_plain(mention.value.text)}, but {first.day} to {second.day} is not.",
+                f"The term is {spell_duration(mention.value.text)}, but {first.day} to {second.day} is not.",
                 ((first.start, first.end), (second.start, second.end)),
             )  # fmt: skip
 
@@ -311,7 +318,7 @@ def _instalments(source: Source, durations: list[Mention]) -> Iterator[Fault]:
             if not (number - 1) * every - 0.6 <= period <= number * every + 0.6:
                 yield Fault(
                     "term-arithmetic", *match.span(),
-                    f"{number:g} {match['every'].lower()} payments do not fill {_plain(mention.value.text)}.",
+                    f"{number:g} {match['every'].lower()} payments do not fill {spell_duration(mention.value.text)}.",
                     ((mention.start, mention.end),),
                 )  # fmt: skip
             break
@@ -361,7 +368,7 @@ def _parts_against_total(source: Source, durations: list[Mention]) -> Iterator[F
         if abs(months - _months(total)) > 0.6:
             yield Fault(
                 "term-arithmetic", total.start, total.end,
-                f"The parts add up to {months:g} months, the total says {_plain(total.value.text)}.",
+                f"The parts add up to {months:g} months, the total says {spell_duration(total.value.text)}.",
                 tuple((m.start, m.end) for m in [initial[0], *renewal]),
             )  # fmt: skip
 
@@ -413,7 +420,7 @@ def _notice_against_term(source: Source, durations: list[Mention]) -> Iterator[F
             ):
                 yield Fault(
                     "term-arithmetic", mention.start, mention.end,
-                    f"Notice of {_plain(mention.value.text)} before the end of a term of {_plain(other.value.text)} cannot be given.",
+                    f"Notice of {spell_duration(mention.value.text)} before the end of a term of {spell_duration(other.value.text)} cannot be given.",
                     ((other.start, other.end),),
                 )  # fmt: skip
                 break
@@ -449,7 +456,7 @@ def _defined_lengths(source: Source, dates: list[Dated], durations: list[Mention
         if abs(_months(other) - _months(initial[0])) > 0.6:
             yield Fault(
                 "term-arithmetic", other.start, other.end,
-                f"The initial term is {_plain(other.value.text)} here, but {_plain(initial[0].value.text)} elsewhere.",
+                f"The initial term is {spell_duration(other.value.text)} here, but {spell_duration(initial[0].value.text)} elsewhere.",
                 ((initial[0].start, initial[0].end),),
             )  # fmt: skip
     start = next((d for d in dates if d.role == "start" and d.of_term and not source.scope(d.start)), None)
@@ -471,17 +478,10 @@ def _defined_lengths(source: Source, dates: list[Dated], durations: list[Mention
         ):
             yield Fault(
                 "term-arithmetic", first.start, first.end,
-                f"The term is {_plain(first.value.text)} from {start.day}, but its end is given as {dated.day}.",
+                f"The term is {spell_duration(first.value.text)} from {start.day}, but its end is given as {dated.day}.",
                 ((start.start, start.end), (dated.start, dated.end)),
             )  # fmt: skip
             return
 
 
 _FAR_DAYS: Final = 45
-
-
-def _plain(iso: str) -> str:
-    """ "P1Y6M" as "1 year 6 months"."""
-    names = {"Y": "year", "M": "month", "W": "week", "D": "day", "H": "hour"}
-    parts = re.findall(r"([\d.]+)([YMWDH])", iso)
-    return " ".join(f"{number} {names[unit]}{'' if number == '1' else 's'}" for number, unit in parts)

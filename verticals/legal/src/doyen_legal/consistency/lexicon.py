@@ -42,7 +42,7 @@ def everyday() -> frozenset[str]:
 
 
 def _shipped() -> dict[str, Any]:
-    return json.loads(files(__package__).joinpath(_FILE).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+    return json.loads(files(__package__).joinpath(_FILE).read_text(encoding="utf-8"))
 
 
 # A word of two contracts is a word; a phrase that three use, mostly undefined, needs no definition.

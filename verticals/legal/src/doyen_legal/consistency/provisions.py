@@ -16,6 +16,7 @@ from doyen_legal.normalise import (
     find_governing_laws,
     find_jurisdictions,
     find_percents,
+    spell_duration,
 )
 
 _LAW_TRIGGER: Final = re.compile(
@@ -183,7 +184,7 @@ def _cap_values(tail: str) -> tuple[str, int] | None:
         return None
     durations = find_durations(tail)
     if durations:
-        return f"the fees of {durations[0].value.text}", durations[0].end
+        return f"the fees of {spell_duration(durations[0].value.text)}", durations[0].end
     percents = find_percents(tail)
     if percents:
         return f"{percents[0].value.text} % of the fees", percents[0].end

@@ -178,7 +178,7 @@ def _names_on(text: str, stop: int, terms: Terms) -> bool:
     ):
         return True
     joined = _JOINED_AFTER.match(text, stop)
-    return bool(joined) and (
+    return joined is not None and (
         bool(joined[2]) or any(word.lower() in _NAME_WORDS | {"restated"} for word in joined[1].split())
     )
 

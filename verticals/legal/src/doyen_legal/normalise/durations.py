@@ -192,3 +192,10 @@ def _repetition(text: str, match: re.Match[str], floor: int) -> tuple[int, str |
 def _periods(count: Number) -> str:
     number = decimal(count.value)
     return f"{number} period" if count.value == 1 else f"{number} periods"
+
+
+def spell_duration(iso: str) -> str:
+    """ "P1Y6M" as "1 year 6 months"."""
+    names = {"Y": "year", "M": "month", "W": "week", "D": "day", "H": "hour"}
+    parts = re.findall(r"([\d.]+)([YMWDH])", iso)
+    return " ".join(f"{number} {names[unit]}{'' if number == '1' else 's'}" for number, unit in parts)
