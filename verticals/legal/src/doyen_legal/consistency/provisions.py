@@ -194,7 +194,10 @@ def _cap_values(tail: str) -> tuple[str, int] | None:
 
 # "shall not exceed the fees paid under this Agreement": a cap without a number, which no second one may differ from.
 _ALL_FEES: Final = re.compile(
-    r"\s*(?:to\s+)?(?:the\s+)?(?:sum\s+of\s+|total\s+|aggregate\s+|amounts?\s+of\s+|net\s+|all\s+|actual\s+){0,5}(?:the\s+|any\s+|all\s+)?(?:fees|amounts?|sums|price|charges|royalties|compensation)\s+(?:\w+\s+){0,3}?(?:paid|payable|received)\b",
+    r"[\s,]*(?:and\s+(?:will|shall)\s+(?:not|in\s+no\s+event)\s+exceed[\s,]*)?(?:to\s+)?(?:the\s+)?"
+    r"(?:sum\s+of\s+|total\s+|aggregate\s+|amounts?\s+of\s+|net\s+|all\s+|actual\s+){0,5}(?:the\s+|any\s+|all\s+)?"
+    r"(?:fees|amounts?|sums|price|charges|royalties|compensation)\s+(?:\w+\s+){0,4}?"
+    r"(?:paid|payable|received|owed|owing|due|earned)\b",
     re.I,
 )
 
