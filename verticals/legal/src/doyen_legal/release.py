@@ -107,7 +107,10 @@ def card(manifest: AdapterManifest) -> str:
     if "reviewer" in metrics:
         tables["Reviewer adapter (off), dev questions"] = [
             Figure(
-                "quote F1", metrics["reviewer"]["f1"], None, f"untuned base {metrics['reviewer']['base_f1']}"
+                "quote F1",
+                metrics["reviewer"]["f1"],
+                None,
+                f"untuned base {metrics['reviewer'].get('untuned_f1', 'not measured')}",
             ),
             Figure("false NONE rate", metrics["reviewer"]["false_none_rate"]),
             Figure("quotes not verbatim before the check", metrics["reviewer"]["hallucinated_before"]),
