@@ -1,0 +1,22 @@
+"""Cross-entropy on the learned tokens: plain supervised fine-tuning."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from doyen_training.losses.term import Forward, Term
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class CrossEntropy(Term):
+    """Mean negative log-likelihood of the learned tokens, in nats."""
+
+    name = "cross_entropy"
+
+    def loss(self, forward: Forward, count: Tensor | int) -> Tensor:
+        """Sum over the N learned positions divided by ``count``."""
+        from torch.nn.functional import cross_entropy
+
+        return cross_entropy(forward.logits_NV, forward.labels_N, reduction="sum") / count

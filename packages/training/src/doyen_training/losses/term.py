@@ -1,0 +1,101 @@
+"""What a loss term sees and gives: one forward pass shared by all terms of a step.
+
+Shape suffixes: B rows, T tokens of a row, N learned positions of the batch in row-major order, S samples (a packed
+row holds several), V vocabulary, D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from doyen_training.masking import Example
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """A forward pass of a batch, scored only where a label is.
+
+    Attributes:
+        model: the model as it was called, with its adapter.
+        inputs: what it was called with: ``input_ids`` (B, T), ``position_ids`` or ``attention_mask``.
+        learned_BT: True at the positions whose *next* token is learned.
+        states_BTD: last hidden states.
+        logits_NV: logits at the learned positions, float32.
+        labels_N: the tokens to predict there.
+        sample_N: for each learned position the sample it belongs to, 0 … S-1, in the order of the batch.
+        extra: the columns that the terms asked for. A token column is (N, …), a sample column (S, …).
+        outputs: attentions and hidden states of the pass, where a term asked for them.
+    """
+
+    model: Any
+    inputs: Mapping[str, Tensor]
+    learned_BT: Tensor
+    states_BTD: Tensor
+    logits_NV: Tensor
+    labels_N: Tensor
+    sample_N: Tensor
+    extra: Mapping[str, Tensor] = field(default_factory=dict)
+    outputs: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a term may look at once, before the first step."""
+
+    model: Any
+    tokenizer: Any
+    examples: Sequence[Example]
+    device: torch.device
+    seed: int
+
+
+class Term:
+    """Base of every loss term. A term adds ``weight * loss(...)`` to the step's loss.
+
+    A subclass sets ``name`` (also its key in the event log), says what it needs, and may keep state that goes into
+    checkpoints, so that a resumed run equals one that was never stopped.
+    """
+
+    name: ClassVar[str]
+    # What the one forward pass must also return.
+    attentions: ClassVar[bool] = False
+    hidden_states: ClassVar[bool] = False
+
+    def __init__(self, weight: float = 1.0) -> None:
+        self.weight = weight
+
+    def begin(self, start: Start) -> None:
+        """Called once before the first step, also when a run is resumed, before ``load_state_dict``."""
+
+    def token_columns(self, index: int) -> Mapping[str, Tensor]:
+        """Tensors of example ``index`` with one row for each learned token, in order; joined to (N, …)."""
+        return {}
+
+    def sample_columns(self, index: int) -> Mapping[str, Tensor]:
+        """Tensors of example ``index``; stacked to (S, …)."""
+        return {}
+
+    def loss(self, forward: Forward, count: Tensor | int) -> Tensor:
+        """The scalar loss: a sum over this batch divided by ``count``, the learned tokens of the whole step.
+
+        Dividing by the step's count makes gradient accumulation exact. A term that is not a mean over tokens divides
+        its own sum by ``count`` and multiplies by N.
+        """
+        raise NotImplementedError
+
+    def metrics(self) -> dict[str, float]:
+        """Figures for the event log since the last call; logged under ``NAME/KEY``."""
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """State for a checkpoint: tensors, numbers and strings only."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what ``state_dict`` gave."""
