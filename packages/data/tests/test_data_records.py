@@ -108,3 +108,33 @@ def test_groups_stay_whole_and_adding_records_moves_none() -> None:
 def test_a_split_needs_a_share_between_0_and_1(share: float) -> None:
     with pytest.raises(DoyenError, match="DAT-004"):
         split_groups([record(1)], share, seed=0)
+
+
+def test_a_file_of_mixed_encodings_is_refused_with_its_line(tmp_path: Path) -> None:
+    lines = [record(1).model_dump_json().encode(), record(2).model_dump_json().encode("latin-1")]
+    (tmp_path / "r.jsonl").write_bytes(b"\n".join(lines))
+    with pytest.raises(DoyenError, match="DAT-002: r.jsonl is not UTF-8 \\(line 2, byte"):
+        read_records(tmp_path / "r.jsonl")
+
+
+def test_separators_inside_a_text_do_not_end_a_line(tmp_path: Path) -> None:
+    text = "one\u2028two\x85three"
+    odd = Record(
+        id="odd", messages=(Message(role="user", content=text), Message(role="assistant", content="a"))
+    )
+    write_records(tmp_path / "r.jsonl", [odd])
+    assert read_records(tmp_path / "r.jsonl") == [odd]
+
+
+def test_marks_are_for_assistants_and_do_not_change_the_digest_of_unmarked_records(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="only an assistant's turn"):
+        Message(role="user", content="q", train=True)
+    marked = Record(
+        id="r1",
+        messages=(Message(role="user", content="q"), Message(role="assistant", content="a", train=True)),
+    )
+    write_records(tmp_path / "r.jsonl", [marked])
+    assert read_records(tmp_path / "r.jsonl") == [marked]
+    write_records(tmp_path / "plain.jsonl", [record(1)])
+    assert "train" not in (tmp_path / "plain.jsonl").read_text()
+    assert dataset_digest([record(1)]) == "404a2fbdf71f60d80e2deb1ffe4cfec1a38da475e88ca0e809d728ea107f5745"

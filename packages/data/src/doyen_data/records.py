@@ -23,12 +23,24 @@ MAX_SHOWN = 20
 
 
 class Message(BaseModel):
-    """One turn."""
+    """One turn. ``train`` marks an assistant's turn as learned or not, for recipes that learn marked turns."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     role: Literal["system", "user", "assistant"]
     content: str = Field(min_length=1)
+    train: bool | None = None
+
+    @model_validator(mode="after")
+    def _learnable(self) -> Message:
+        if self.train and self.role != "assistant":
+            raise ValueError(f"only an assistant's turn can be learned, this is the {self.role}'s")
+        return self
+
+    @property
+    def turn(self) -> dict[str, str]:
+        """Role and content, as chat templates take them."""
+        return {"role": self.role, "content": self.content}
 
 
 class Record(BaseModel):
@@ -58,7 +70,8 @@ def read_records(path: Path) -> list[Record]:
     problems: list[str] = []
     seen: dict[str, int] = {}
     try:
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        # Not splitlines(): it also splits at characters such as U+2028, which may stand inside a JSON string.
+        for number, line in enumerate(path.read_bytes().decode().split("\n"), start=1):
             if not line.strip():
                 continue
             try:
@@ -71,15 +84,18 @@ def read_records(path: Path) -> list[Record]:
             seen[record.id] = number
             records.append(record)
     except UnicodeDecodeError as error:
+        line_number = error.object[: error.start].count(b"\n") + 1
         raise DoyenError(
-            "DAT-002", f"{path.name} is not UTF-8 (byte {error.start}).", "Save it as UTF-8."
+            "DAT-002",
+            f"{path.name} is not UTF-8 (line {line_number}, byte {error.start}).",
+            "Save the whole file as UTF-8.",
         ) from error
     if problems:
         more = f"; and {len(problems) - MAX_SHOWN} more" if len(problems) > MAX_SHOWN else ""
         raise DoyenError(
             "DAT-002",
             f"{path.name} has {len(problems)} wrong line(s): {'; '.join(problems[:MAX_SHOWN])}{more}.",
-            'A line is {"id", "group", "messages": [{"role", "content"}, …]}, nothing else.',
+            'A line is {"id", "group", "messages": [{"role", "content", "train"?}, …]}, nothing else.',
         )
     if not records:
         raise DoyenError("DAT-003", f"{path.name} holds no record.", "Write at least one record.")
@@ -100,7 +116,7 @@ def write_records(path: Path, records: Iterable[Record]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(path.name + ".part")
     with scratch.open("w", encoding="utf-8") as file:
-        file.writelines(record.model_dump_json() + "\n" for record in records)
+        file.writelines(record.model_dump_json(exclude_none=True) + "\n" for record in records)
     os.replace(scratch, path)
 
 
@@ -108,7 +124,10 @@ def dataset_digest(records: Iterable[Record]) -> str:
     """sha256 over the records in their order; independent of the file's formatting."""
     digest = hashlib.sha256()
     for record in records:
-        digest.update(json.dumps(record.model_dump(), sort_keys=True, ensure_ascii=False).encode() + b"\n")
+        digest.update(
+            json.dumps(record.model_dump(exclude_none=True), sort_keys=True, ensure_ascii=False).encode()
+            + b"\n"
+        )
     return digest.hexdigest()
 
 
