@@ -66,6 +66,8 @@ class Term:
     # What the one forward pass must also return.
     attentions: ClassVar[bool] = False
     hidden_states: ClassVar[bool] = False
+    # The optimizer steps done; the Trainer sets it before each pass, for terms that change over a run.
+    step: int = 0
 
     def __init__(self, weight: float = 1.0) -> None:
         self.weight = weight
