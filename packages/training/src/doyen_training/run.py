@@ -1,4 +1,4 @@
-"""A supervised fine-tuning run: recipe and records in; adapter, curve, events and ``run.json`` out."""
+"""A training run: recipe and records in; adapter, curve, events and ``run.json`` out."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from doyen_data import LengthReport, dataset_digest, length_report, read_records
-from doyen_modeling.base import load_base, read_record
+from doyen_data import dataset_digest, read_records
+from doyen_modeling.base import LoadedBase, load_base, read_record
 from doyen_modeling.encoder import has_bf16_units
-from doyen_modeling.lora import save_adapter
+from doyen_modeling.methods import save_adapter
 from doyen_schemas import DoyenError
-from doyen_training.masking import Example, show_mask, tokenize
+from doyen_training.masking import Cut, Example, check_vocabulary, encode, fit
 from doyen_training.recipe import Recipe
 
 RUN: Final = "run.json"
@@ -34,15 +34,42 @@ PACKAGES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class DryRun:
-    """What a run would do: token lengths, the share that is learned, the share that is trainable, rendered samples."""
+class Prepared:
+    """What a run has before its first step: base, model with the method attached, examples, what was cut off."""
 
-    lengths: LengthReport
-    learned_share: float
-    trainable: int
-    parameters: int
-    precision: str
-    samples: tuple[str, ...]
+    base: LoadedBase
+    model: Any
+    sets: dict[str, list[Example]]
+    encoded: dict[str, list[Example]]
+    cut: Cut
+
+    @property
+    def learned_share(self) -> float:
+        """The share of the training tokens that is learned."""
+        examples = self.sets["train"]
+        return sum(e.learned for e in examples) / sum(len(e.input_ids) for e in examples)
+
+
+def prepare(recipe: Recipe, data: Path) -> Prepared:
+    """Load, tokenise and check everything that a run needs. Raises TRN-003 to TRN-005, TRN-008, TRN-040 to TRN-042, DAT-…, MOD-…"""
+    import torch
+
+    records = {name: read_records(data / file) for name, file in _files(recipe).items()}
+    torch.manual_seed(recipe.seed)
+    base = load_base(recipe.base.source)
+    check_vocabulary(base.tokenizer, base.model.get_input_embeddings().num_embeddings)
+    encoded = {name: encode(rows, base.tokenizer, recipe.data.learn) for name, rows in records.items()}
+    fitted = {
+        name: fit(examples, recipe.data.max_length, recipe.data.truncation)
+        for name, examples in encoded.items()
+    }
+    return Prepared(
+        base=base,
+        model=_with_lora(recipe, base.model),
+        sets={name: examples for name, (examples, _) in fitted.items()},
+        encoded=encoded,
+        cut=fitted["train"][1],
+    )
 
 
 def train(
@@ -61,28 +88,25 @@ def train(
     stopped; ``minutes`` stops it early in a state that can be resumed, and writes the adapter as it is. Raises TRN-003 to TRN-005 (records), TRN-006 (NaN), TRN-007 (``out`` holds another run), DAT-…, MOD-….
     """
     import torch
-    from datasets import Dataset
     from transformers import PrinterCallback
     from trl import SFTConfig
 
+    from doyen_training.checkpoints import latest_checkpoint
     from doyen_training.curve import draw_curve
-    from doyen_training.trainer import Journal, Trainer, latest_checkpoint
+    from doyen_training.journal import Journal
+    from doyen_training.trainer import Trainer
 
     run = _describe(recipe, data)
     _check_out(out, run, resume)
-    torch.manual_seed(recipe.seed)
-    base = load_base(recipe.base.source)
-    sets = {
-        name: tokenize(read_records(data / file), base.tokenizer, recipe.data.max_length)
-        for name, file in _files(recipe).items()
-    }
-    learned = _learned_share(sets["train"])
-    report(f"{learned:.1%} of {sum(len(e.input_ids) for e in sets['train'])} training tokens are learned")
-    model = _with_lora(recipe, base.model)
+    ready = prepare(recipe, data)
+    sets, model, base = ready.sets, ready.model, ready.base
+    report(
+        f"{ready.learned_share:.1%} of {sum(len(e.input_ids) for e in sets['train'])} training tokens are learned"
+    )
 
     out.mkdir(parents=True, exist_ok=True)
     (out / RUN).write_text(json.dumps(run | {"state": "running"}, indent=2) + "\n", encoding="utf-8")
-    checkpoint = latest_checkpoint(out / "checkpoints") if resume else None
+    checkpoint = latest_checkpoint(out / "checkpoints", report) if resume else None
     if not checkpoint:
         (out / "events.jsonl").unlink(missing_ok=True)
     settings = recipe.run
@@ -105,9 +129,7 @@ def train(
         bf16=precision(recipe) == "bfloat16",
         use_cpu=not torch.cuda.is_available(),
         logging_steps=settings.log_steps,
-        logging_nan_inf_filter=False,  # the default hides NaN behind a loss of 0.0
         save_steps=settings.save_steps,
-        save_total_limit=2,
         eval_strategy="steps" if "dev" in sets else "no",
         eval_steps=settings.save_steps,
         prediction_loss_only=True,
@@ -118,29 +140,17 @@ def train(
         dataloader_pin_memory=False,
     )
     journal = Journal(out / "events.jsonl", report, math.inf if minutes is None else 60 * minutes)
-    tables = {
-        name: Dataset.from_list([{"input_ids": e.input_ids, "labels": e.labels} for e in examples])
-        for name, examples in sets.items()
-    }
-    trainer = Trainer(
-        model=model,
-        args=config,
-        train_dataset=tables["train"],
-        eval_dataset=tables.get("dev"),
-        processing_class=base.tokenizer,
-        callbacks=[journal],
-    )
+    trainer = Trainer(model, config, base.tokenizer, sets["train"], sets.get("dev", ()), callbacks=[journal])
     trainer.remove_callback(PrinterCallback)
-    journal.trainer = trainer
     result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
     save_adapter(model, out / "adapter", base.ref)
     draw_curve(out / "events.jsonl", out / "curve.png", recipe.name)
     run |= {
-        "state": "finished" if trainer.state.global_step == trainer.state.max_steps else "stopped",
+        "state": trainer.outcome,
         "steps": trainer.state.global_step,
         "train_loss": round(result.training_loss, 5),
-        "learned_share": round(learned, 4),
+        "learned_share": round(ready.learned_share, 4),
         "tokens_this_process": trainer.tokens_seen,
         "seconds_this_process": round(result.metrics["train_runtime"], 1),
         "precision": precision(recipe),
@@ -149,26 +159,6 @@ def train(
     scratch.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
     os.replace(scratch, out / RUN)
     return run
-
-
-def dry_run(recipe: Recipe, data: Path, samples: int = 3) -> DryRun:
-    """Everything that a run checks before its first step, and ``samples`` rendered records. Raises as ``train``."""
-    base = load_base(recipe.base.source)
-    sets = {
-        name: tokenize(read_records(data / file), base.tokenizer, recipe.data.max_length)
-        for name, file in _files(recipe).items()
-    }
-    examples = sets["train"]
-    trainable, total = _with_lora(recipe, base.model).get_nb_trainable_parameters()
-    step = max(1, len(examples) // samples)
-    return DryRun(
-        lengths=length_report([len(e.input_ids) for e in examples], recipe.data.max_length),
-        learned_share=_learned_share(examples),
-        trainable=trainable,
-        parameters=total,
-        precision=precision(recipe),
-        samples=tuple(show_mask(example, base.tokenizer) for example in examples[::step][:samples]),
-    )
 
 
 def precision(recipe: Recipe) -> Literal["float32", "bfloat16"]:
@@ -188,11 +178,11 @@ def precision(recipe: Recipe) -> Literal["float32", "bfloat16"]:
 def _with_lora(recipe: Recipe, model: Any) -> Any:
     from peft import LoraConfig, get_peft_model
 
-    targets = recipe.lora.targets
+    targets = recipe.method.targets
     config = LoraConfig(
-        r=recipe.lora.rank,
-        lora_alpha=recipe.lora.alpha,
-        lora_dropout=recipe.lora.dropout,
+        r=recipe.method.rank,
+        lora_alpha=recipe.method.alpha,
+        lora_dropout=recipe.method.dropout,
         target_modules=targets if isinstance(targets, str) else list(targets),
         task_type="CAUSAL_LM",
     )
@@ -201,7 +191,7 @@ def _with_lora(recipe: Recipe, model: Any) -> Any:
     except ValueError as error:
         raise DoyenError(
             "TRN-008",
-            f"lora.targets = {targets!r} fits no layer of {recipe.base.source}.",
+            f"method.targets = {targets!r} fits no layer of {recipe.base.source}.",
             'Name linear layers of the base, such as "q_proj", or "all-linear".',
         ) from error
 
@@ -209,10 +199,6 @@ def _with_lora(recipe: Recipe, model: Any) -> Any:
 def _files(recipe: Recipe) -> dict[str, str]:
     files = {"train": recipe.data.train}
     return files | ({"dev": recipe.data.dev} if recipe.data.dev else {})
-
-
-def _learned_share(examples: Sequence[Example]) -> float:
-    return sum(e.learned for e in examples) / sum(len(e.input_ids) for e in examples)
 
 
 def _describe(recipe: Recipe, data: Path) -> dict[str, Any]:
