@@ -10,7 +10,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from doyen_documents import from_text
 from doyen_legal.cli.outcomes import fit_outcomes as command
+from doyen_legal.pipeline import Reviewer
+from doyen_legal.plugin import validate_options
 from doyen_legal.risk import OutcomeModel, assess, fit_outcomes, shipped_weights
 from doyen_legal.risk.outcomes import expected_calibration_error, read_outcomes, read_reports
 from doyen_schemas import DocumentInfo, DoyenError, Finding, Report
@@ -168,3 +171,29 @@ def test_the_command_writes_a_model_and_says_how_good_it_is(tmp_path: Path) -> N
     as_json = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
     assert as_json["n"] == 200
     assert OutcomeModel.load(tmp_path / "m.json").outcome == "dispute"
+
+
+def test_a_review_states_the_probability_of_the_clients_model(tmp_path: Path) -> None:
+    file = tmp_path / "model.json"
+    fit_outcomes(*history(), "dispute").save(file)
+    contract = from_text("1. Law. This Agreement is governed by the laws of Ohio.", "nda.txt")
+    priority = Reviewer(llm=False, outcomes=file).review_document(contract).priority
+    assert priority is not None
+    assert priority.probability is not None
+    assert 0 < priority.probability < 1
+    assert priority.calibrated_on is not None
+    assert priority.calibrated_on.startswith("dispute: 200 outcomes")
+
+
+def test_an_edited_outcome_model_is_another_request_and_a_wrong_one_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "model.json"
+    fit_outcomes(*history(), "dispute").save(file)
+    before = validate_options({"outcomes": str(file)})
+    assert before["outcomes"] == str(file.resolve())
+    fit_outcomes(*history(), "litigation").save(file)
+    assert validate_options({"outcomes": str(file)}) != before
+    file.write_text("{}")
+    with pytest.raises(DoyenError, match="LEG-036"):
+        validate_options({"outcomes": str(file)})
+    with pytest.raises(DoyenError, match="LEG-036"):
+        Reviewer(outcomes=file)

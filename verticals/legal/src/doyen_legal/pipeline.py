@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from doyen_legal.extract.extractor import Extractor
     from doyen_legal.extract.types import Clause, Extraction
     from doyen_legal.playbook import Playbook
+    from doyen_legal.risk.outcomes import OutcomeModel
 
 PIPELINE_VERSION: Final = "1"
 # A label that may or may not be there, and has no span above the threshold, is shown for a person to look at.
@@ -84,13 +85,15 @@ class Reviewer:
         llm: ask the language model where the extractor is unsure, for the labels where it won on dev. Without the
             base (``doyen base pull``) the report says ``llm: absent``.
         adapter: another adapter folder than the shipped one.
+        outcomes: a model that ``doyen legal fit-outcomes`` wrote from your own outcomes: the priority then carries
+            a probability, and names what it was fitted to.
 
-    Raises LEG-031 to LEG-033 for a playbook or side that is not valid.
+    Raises LEG-031 to LEG-033 for a playbook or side that is not valid, LEG-036 for such an outcome model.
     """
 
     def __init__(
         self, *, playbook: str | Path | None = None, side: str | None = None, llm: bool = True,
-        adapter: Path | None = None,
+        adapter: Path | None = None, outcomes: str | Path | None = None,
     ) -> None:  # fmt: skip
         from doyen_legal.playbook import load_playbook
 
@@ -100,6 +103,11 @@ class Reviewer:
             self._playbook.check_side(side)
         self._llm = llm
         self._adapter = adapter
+        self._outcomes: OutcomeModel | None = None
+        if outcomes is not None:
+            from doyen_legal.risk.outcomes import OutcomeModel
+
+            self._outcomes = OutcomeModel.load(Path(outcomes))
 
     @cached_property
     def _extractor(self) -> Extractor:
@@ -198,7 +206,7 @@ class Reviewer:
             contract_type=playbook.contract_type if playbook else None,
             side=side or None,
             findings=_numbered(findings),
-            priority=assess(findings),
+            priority=assess(findings, outcomes=self._outcomes),
             stages=run.stages,
             versions=versions,
         )  # fmt: skip

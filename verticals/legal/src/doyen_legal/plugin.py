@@ -13,16 +13,17 @@ from doyen_runtime.verticals import Vertical
 from doyen_schemas import DoyenError
 
 ADAPTER_FOLDER: Final = Path(__file__).parent / "adapter"
-_OPTIONS: Final = ("playbook", "side", "llm")
+_OPTIONS: Final = ("playbook", "side", "llm", "outcomes")
+_DIGESTS: Final = {"playbook_sha256", "outcomes_sha256"}
 
 
 def validate_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """``playbook``, ``side`` and ``llm`` (true or false), checked before a document is read.
+    """``playbook``, ``side``, ``llm`` (true or false) and ``outcomes``, checked before a document is read.
 
-    A playbook file is named by its absolute path and its content's digest, so that an edited one reviews anew.
-    Raises LEG-065 (unknown option or value), LEG-031 to LEG-033 (the playbook).
+    A file is named by its absolute path and its content's digest, so that an edited one reviews anew.
+    Raises LEG-065 (unknown option or value), LEG-031 to LEG-033 (the playbook), LEG-036 (the outcome model).
     """
-    unknown = sorted(set(options) - set(_OPTIONS) - {"playbook_sha256"})
+    unknown = sorted(set(options) - set(_OPTIONS) - _DIGESTS)
     if unknown:
         raise DoyenError("LEG-065", f"unknown option {unknown[0]!r}.", f"Options: {', '.join(_OPTIONS)}.")
     llm = str(options.get("llm", "true")).lower()
@@ -38,6 +39,12 @@ def validate_options(options: Mapping[str, Any]) -> dict[str, Any]:
             checked |= {"playbook": str(path.resolve()), "playbook_sha256": adapters.file_sha256(path)}
         else:
             checked["playbook"] = str(playbook)
+    if options.get("outcomes") is not None:
+        from doyen_legal.risk.outcomes import OutcomeModel
+
+        model = Path(options["outcomes"])
+        OutcomeModel.load(model)
+        checked |= {"outcomes": str(model.resolve()), "outcomes_sha256": adapters.file_sha256(model)}
     if options.get("side") is not None:
         checked["side"] = str(options["side"])
     Reviewer(playbook=checked.get("playbook"), side=checked.get("side"))
@@ -53,7 +60,7 @@ def bench() -> dict[str, Any]:
 
 def review(path: Path, options: Mapping[str, Any]) -> dict[str, Any]:
     """One document of a batch."""
-    return review_file(path, {key: value for key, value in options.items() if key != "playbook_sha256"})
+    return review_file(path, {key: value for key, value in options.items() if key not in _DIGESTS})
 
 
 VERTICAL: Final = Vertical(

@@ -32,6 +32,9 @@ def review(
     llm: Annotated[
         bool, typer.Option("--llm/--no-llm", help="Ask the language model where the extractor is unsure.")
     ] = True,
+    outcomes: Annotated[
+        Path | None, typer.Option(help="Outcome model that `fit-outcomes` wrote: adds its probability.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Review contracts and write their reports.
@@ -48,7 +51,7 @@ def review(
     from doyen_legal.pipeline import Reviewer
     from doyen_legal.report import folder_name, write, write_grid
 
-    reviewer = Reviewer(playbook=playbook, side=side, llm=llm)
+    reviewer = Reviewer(playbook=playbook, side=side, llm=llm, outcomes=outcomes)
     wanted = [name.strip() for name in formats.split(",") if name.strip()]
     reports: list[Report] = []
     results: list[dict[str, Any]] = []
@@ -89,6 +92,7 @@ def _result(path: Path, report: Report, written: dict[str, Path]) -> dict[str, A
         "file": str(path),
         "contract_type": report.contract_type,
         "priority": report.priority.score if report.priority else None,
+        "probability": report.priority.probability if report.priority else None,
         "findings": kinds,
         "written": {name: str(target) for name, target in written.items()},
     }
@@ -100,6 +104,8 @@ def _print(path: Path, report: Report, folder: Path) -> None:
 
     console = Console()
     priority = f"priority {report.priority.score:.0f} ({report.priority.level})" if report.priority else ""
+    if report.priority and report.priority.probability is not None:
+        priority += f", {report.priority.probability:.0%} ({report.priority.calibrated_on})"
     console.print(
         f"[bold]{path.name}[/bold]  {report.contract_type or 'type unknown'}  {priority}", highlight=False
     )
