@@ -77,6 +77,48 @@ def tiny_llama(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
+MOE_FAMILIES: Final = ("qwen2_moe", "qwen3_moe", "deepseek_v2", "deepseek_v3", "mixtral")
+
+
+def tiny_moe(
+    folder: Path, family: str = "qwen2_moe", seed: int = 0, experts: int = 8, top_k: int = 2
+) -> Path:
+    """Write a two-layer mixture of experts of one of ``MOE_FAMILIES`` with ``tiny_tokenizer`` to ``folder``.
+
+    DeepSeek's first layer is dense, as in the released models.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    tokenizer = tiny_tokenizer()
+    shape = {
+        "vocab_size": len(tokenizer), "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 512,
+        "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2, "num_experts_per_tok": top_k,
+        "initializer_range": 0.2,
+    }  # fmt: skip
+    if family.startswith("deepseek"):
+        shape |= {
+            "n_routed_experts": experts, "moe_intermediate_size": 16, "n_shared_experts": 1, "first_k_dense_replace": 1,
+            "n_group": 1, "topk_group": 1, "q_lora_rank": None, "kv_lora_rank": 8, "qk_rope_head_dim": 8,
+            "qk_nope_head_dim": 8, "v_head_dim": 8, "num_key_value_heads": 4,
+        }  # fmt: skip
+    elif family == "mixtral":
+        shape |= {"num_local_experts": experts, "intermediate_size": 16}
+    else:
+        shape |= {"num_experts": experts, "moe_intermediate_size": 16}
+        shape |= {"shared_expert_intermediate_size": 16} if family == "qwen2_moe" else {}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **shape))
+        for name, parameter in model.named_parameters():
+            if name.endswith("mlp.gate.weight"):  # transformers leaves some routers at zero: all ties
+                torch.nn.init.normal_(parameter)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 def tiny_gguf(file: Path, seed: int = 0) -> Path:
     """Write the model of ``tiny_llama`` as a GGUF file with Q4_1 matrices, as llama.cpp lays it out."""
     import tempfile
