@@ -1,0 +1,1 @@
+"""Mixtures of experts: scores, selection, tuning of chosen experts or of routers, upcycling."""
