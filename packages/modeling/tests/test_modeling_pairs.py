@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -147,3 +148,20 @@ def test_a_recipe_needs_a_weight_for_each_label() -> None:
     with pytest.raises(DoyenError, match="MOD-031"):
         PairRecipe(labels=("yes", "no"), class_weights=(1.0,))
     assert recipe_settings(RECIPE)["rank"] == 16
+
+
+def test_a_student_follows_its_teacher_more_than_the_labels(
+    trained: tuple[PairClassifier, list[float]],
+) -> None:
+    teacher_NC = np.tile(np.float32([0.9, 0.1]), (len(TRAIN), 1))  # it always says yes
+    recipe = replace(RECIPE, epochs=2, distil_weight=1.0)
+    student = fit(recipe, lambda epoch: TRAIN, 1, teacher_NC=teacher_NC, start=trained[0])
+    before = np.abs(predict(trained[0], TRAIN) - teacher_NC).mean()
+    assert np.abs(predict(student, TRAIN) - teacher_NC).mean() < 0.7 * before
+
+
+def test_a_teacher_of_other_pairs_is_refused() -> None:
+    with pytest.raises(DoyenError, match="MOD-034"):
+        fit(RECIPE, lambda epoch: TRAIN, 1, teacher_NC=np.ones((3, 2), dtype=np.float32))
+    with pytest.raises(DoyenError, match="MOD-034"):
+        replace(RECIPE, distil_weight=1.5)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from doyen_legal.corpora import NliPair
+from doyen_legal.corpora import NliPair, read_nli_pairs
 from doyen_legal.evaluate import nli as protocol
 from doyen_legal.evaluate.nli import (
     evaluate_documents,
@@ -21,7 +21,7 @@ from doyen_legal.evaluate.nli import (
     score_labels,
 )
 from doyen_legal.risk import nli
-from doyen_legal.risk.training import RECIPE, augment, contracts, read_recipe, train_nli
+from doyen_legal.risk.training import RECIPE, augment, contracts, read_recipe, sha256, teach, train_nli
 from doyen_schemas import DoyenError
 
 LICENSE = "Agreement shall not grant Receiving Party any right to Confidential Information."
@@ -212,6 +212,8 @@ def test_epochs_differ_and_seeds_repeat() -> None:
         ("distractor = 0.25", "distraction = 0.25", "distraction"),
         ("seeds = [1]", "seeds = []", "seeds is empty"),
         ("rank = 32", "rank = ", "line"),
+        ("[augment]", "[distil]\nteachers = []\nstart = true\n[augment]", "teachers is empty"),
+        ("[augment]", "[distil]\nteacher = []\n[augment]", "section [distil]"),
     ],
 )
 def test_bad_recipes_are_refused(tmp_path: Path, old: str, new: str, what: str) -> None:
@@ -247,6 +249,21 @@ def test_training_writes_weights_configuration_and_figures(tmp_path: Path) -> No
     config = json.loads(out.with_suffix(".json").read_text())
     assert config["hypotheses"] == sorted({LICENSE, SURVIVAL, TECHNICAL})
     assert set(figures["data_sha256"]) == {"pairs_train.csv.gz", "pairs_dev.csv.gz"}
+
+    shipped = RECIPE.with_name("nli-distilled.toml").read_text(encoding="utf-8")
+    (tmp_path / "nli-distilled.toml").write_text(
+        shipped.replace("../adapter/nli.safetensors", "out/nli.safetensors"), encoding="utf-8"
+    )
+    student = tmp_path / "student" / "nli.safetensors"
+    figures = train_nli(tmp_path, student, None, tmp_path / "nli-distilled.toml")
+    assert figures["distil"]["teachers_sha256"] == [sha256(out)]
+    assert json.loads(student.with_suffix(".json").read_text())["distil"] == figures["distil"]
+    train = read_nli_pairs(data / "pairs_train.csv.gz", None)
+    kept = student.with_name("nli-teacher.npz")
+    before = kept.read_bytes()
+    probabilities = teach([out], train, kept)
+    assert kept.read_bytes() == before  # nothing was computed again
+    np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-3)
 
 
 def test_protocol_module_reads_only_what_it_may() -> None:

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from doyen_modeling.distillation import soft_divergence
 from doyen_modeling.encoder import (
     ENCODER_WIDTH,
     encoder_digests,
@@ -46,7 +47,10 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PairRecipe:
-    """How a pair classifier is trained. ``class_weights`` multiply the loss of each label."""
+    """How a pair classifier is trained. ``class_weights`` multiply the loss of each label.
+
+    With a teacher, ``distil_weight`` is the share of the loss that follows it, at ``temperature``.
+    """
 
     labels: tuple[str, ...]
     class_weights: tuple[float, ...]
@@ -63,6 +67,8 @@ class PairRecipe:
     dropout: float = 0.1
     average: float = 0.99
     rank: int = 32
+    distil_weight: float = 0.0
+    temperature: float = 2.0
 
     def __post_init__(self) -> None:
         if len(self.class_weights) != len(self.labels):
@@ -70,6 +76,12 @@ class PairRecipe:
                 "MOD-031",
                 f"{len(self.class_weights)} class weights for {len(self.labels)} labels: one each is needed.",
                 "Give class_weights as many numbers as labels.",
+            )
+        if not 0 <= self.distil_weight <= 1 or self.temperature <= 0:
+            raise DoyenError(
+                "MOD-034",
+                f"distil_weight {self.distil_weight} must lie in 0 to 1, temperature {self.temperature} above 0.",
+                "Common are 0.5 and 2.0.",
             )
 
 
@@ -149,14 +161,27 @@ def fit(
     epoch_pairs: Callable[[int], Sequence[Pair]],
     seed: int,
     on_epoch: Callable[[int, float, PairClassifier], None] | None = None,
+    teacher_NC: np.ndarray | None = None,
+    start: PairClassifier | None = None,
 ) -> PairClassifier:
     """Train on ``epoch_pairs(epoch)``, and return the model with its weights averaged over the steps.
 
-    ``on_epoch`` gets the epoch, its mean loss and the averaged model. Same seed, threads and processor: same weights.
+    ``on_epoch`` gets the epoch, its mean loss and the averaged model. ``teacher_NC`` are a teacher's probabilities of
+    the pairs, in the order of ``epoch_pairs``; they may be of easier texts than the student reads (Lopez-Paz et al.
+    2016, arXiv:1511.03643). ``start`` gives the first weights instead of the untuned encoder. Same seed, threads and
+    processor: same weights. Raises MOD-034 when there is a teacher for another number of pairs.
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
+    if teacher_NC is not None and teacher_NC.shape != (len(epoch_pairs(0)), len(recipe.labels)):
+        raise DoyenError(
+            "MOD-034",
+            f"the teacher's probabilities are {teacher_NC.shape}, not {(len(epoch_pairs(0)), len(recipe.labels))}.",
+            "Take them of the pairs that are trained on, one row each.",
+        )
     model = PairClassifier(recipe.labels, recipe.max_tokens, recipe.dropout)
+    if start is not None:
+        model.load_state_dict(start.state_dict())
     layers: Any = model.encoder.encoder.layer
     for layer in layers[: recipe.frozen_layers]:
         layer.requires_grad_(False)
@@ -182,6 +207,13 @@ def fit(
             with _fast_products():
                 logits_BC = model(*_collate([encoded[i] for i in batch]))
             loss = loss_of(logits_BC.float(), torch.tensor([pairs[i].label for i in batch]))
+            if teacher_NC is not None:
+                soft = soft_divergence(
+                    torch.from_numpy(teacher_NC[batch]).clamp(min=1e-12).log(),
+                    logits_BC.float(),
+                    recipe.temperature,
+                ).mean()
+                loss = (1 - recipe.distil_weight) * loss + recipe.distil_weight * soft
             loss.backward()
             nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], 1.0)
             optimizer.step()

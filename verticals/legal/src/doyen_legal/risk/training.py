@@ -42,11 +42,13 @@ def train_nli(
 
     Writes ``out`` with its ``.json``, and ``figures`` (JSON) when given; returns the figures: settings, digests of
     the data, and for every seed the dev scores after each epoch, of the whole weights and at each rank.
-    ``limit`` takes the first pairs only, for a quick look. Raises LEG-030 for a bad recipe, LEG-001 for missing data.
+    ``limit`` takes the first pairs only, for a quick look. Raises LEG-030 for a bad recipe, LEG-001 for missing data,
+    MOD-032 for a teacher that cannot be read.
     """
     from doyen_modeling.pairs import Pair, fit, load_delta, predict, recipe_settings, save_delta
 
     settings, model_recipe = read_recipe(recipe)
+    distil = settings.get("distil")
     train_file, dev_file = data / settings["data"]["train"], data / settings["data"]["dev"]
     train, dev = read_nli_pairs(train_file, limit), read_nli_pairs(dev_file, limit)
     dev_pairs = [Pair(pair.evidence, pair.hypothesis, pair.label) for pair in dev]
@@ -58,6 +60,12 @@ def train_nli(
         "pairs": {"train": len(train), "dev": len(dev)},
         "seeds": {},
     }
+    teacher_NC, start = None, None
+    if distil:
+        files = [recipe.parent / name for name in distil["teachers"]]
+        result["distil"] = {**distil, "teachers_sha256": [sha256(file) for file in files]}
+        teacher_NC = teach(files, train, out.with_name(f"{out.stem}-teacher.npz"))
+        start = load_delta(files[0])[0] if distil["start"] else None
     for seed in settings["run"]["seeds"]:
         began = time.monotonic()
         epochs: list[dict[str, Any]] = []
@@ -71,6 +79,8 @@ def train_nli(
             partial(augment, train, settings["augment"], seed),
             seed,
             after_epoch,
+            teacher_NC,
+            start,
         )
         seconds = time.monotonic() - began
         ranks = {}
@@ -79,7 +89,8 @@ def train_nli(
             shipped = first and rank == model_recipe.rank
             path = out if shipped else out.with_name(f"{out.stem}-seed{seed}-rank{rank}.safetensors")
             hypotheses = sorted({pair.hypothesis for pair in train})
-            save_delta(model, path, rank, {"seed": seed, "hypotheses": hypotheses, "recipe": recipe.name})
+            extra = {"seed": seed, "hypotheses": hypotheses, "recipe": recipe.name}
+            save_delta(model, path, rank, extra | ({"distil": result["distil"]} if distil else {}))
             compressed, _ = load_delta(path)
             scores = score_labels(gold, predict(compressed, dev_pairs).argmax(1).tolist())
             ranks[str(rank)] = {**scores, "bytes": path.stat().st_size}
@@ -99,7 +110,7 @@ def read_recipe(path: Path) -> tuple[dict[str, Any], PairRecipe]:
 
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
-        unknown = set(settings) ^ {"data", "run", "augment", "model"}
+        unknown = (set(settings) - {"distil"}) ^ {"data", "run", "augment", "model"}
         if unknown:
             raise ValueError(f"sections {sorted(unknown)} missing or unknown")
         model = dict(settings["model"])
@@ -111,18 +122,47 @@ def read_recipe(path: Path) -> tuple[dict[str, Any], PairRecipe]:
             ("data", {"train", "dev"}),
             ("run", {"seeds", "ranks"}),
             ("augment", {"hard_negative", "distractor"}),
+            ("distil", {"teachers", "start"}),
         ):
-            if set(settings[section]) != keys:
+            if section in settings and set(settings[section]) != keys:
                 raise ValueError(
                     f"section [{section}] has keys {sorted(settings[section])}, not {sorted(keys)}"
                 )
         if not settings["run"]["seeds"]:
             raise ValueError("[run] seeds is empty")
+        if "distil" in settings and not settings["distil"]["teachers"]:
+            raise ValueError("[distil] teachers is empty")
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise DoyenError(
             "LEG-030", f"recipe {path.name}: {error}.", "Compare it with the recipe that doyen_legal ships."
         ) from error
     return settings, recipe
+
+
+def teach(files: Sequence[Path], pairs: Sequence[NliPair], kept: Path, chunk: int = 512) -> np.ndarray:
+    """Mean probabilities [len(pairs), 3] of the classifiers in ``files`` for the pairs as the corpus has them.
+
+    The teachers read the gold evidence where the student reads what retrieval may give (privileged information,
+    Lopez-Paz et al. 2016, arXiv:1511.03643). ``kept`` holds what is done, so that a killed run goes on.
+    """
+    from doyen_modeling.pairs import Pair, load_delta, predict
+
+    texts = [Pair(pair.evidence, pair.hypothesis, pair.label) for pair in pairs]
+    key = hashlib.sha256(
+        json.dumps([[sha256(file) for file in files], [tuple(text) for text in texts]]).encode()
+    ).hexdigest()
+    done = np.zeros((0, len(NLI_LABELS)), dtype=np.float32)
+    if kept.is_file():
+        with np.load(kept) as before:
+            if str(before["key"]) == key:
+                done = before["probabilities"]
+    teachers = [load_delta(file)[0] for file in files] if len(done) < len(texts) else []
+    while len(done) < len(texts):
+        part = texts[len(done) : len(done) + chunk]
+        done = np.concatenate([done, np.mean([predict(teacher, part) for teacher in teachers], axis=0)])
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(kept, key=key, probabilities=done)
+    return done
 
 
 def augment(pairs: Sequence[NliPair], chances: dict[str, float], seed: int, epoch: int) -> list[Pair]:
@@ -178,4 +218,4 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-__all__ = ["RECIPE", "WEIGHTS", "augment", "contracts", "read_recipe", "train_nli"]
+__all__ = ["RECIPE", "WEIGHTS", "augment", "contracts", "read_recipe", "teach", "train_nli"]
