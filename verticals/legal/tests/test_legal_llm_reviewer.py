@@ -17,7 +17,7 @@ from doyen_legal.llm.prompt import Checked, context, cut_window, question
 from doyen_legal.llm.reviewer import ADAPTER, Answer, Request, Reviewer, load_reviewer, review_windows
 from doyen_legal.llm.stage import Band, Decision, second_opinion, unsure_clauses
 from doyen_modeling.base import load_base
-from doyen_modeling.lora import adapter_base, save_adapter
+from doyen_modeling.methods import adapter_base, save_adapter
 from doyen_runtime.settings import get_settings
 from doyen_schemas import DoyenError
 from doyen_testkit.models import tiny_llama

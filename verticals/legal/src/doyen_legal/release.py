@@ -1,16 +1,19 @@
-"""Turning an adapter folder into a release: model card and manifest, from measured figures."""
+"""Turning an adapter folder into a signed release: model card and figures, then ``doyen_evaluation.release``."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from doyen_evaluation.cards import CardText, Figure, figures_from, model_card
-from doyen_schemas import AdapterManifest, BaseRef
+from doyen_schemas import AdapterRelease, Measurement
 
+if TYPE_CHECKING:
+    from doyen_evaluation.release.spec import ReleaseSpec
+
+NAME: Final = "doyen-legal-contracts"
 _RECIPES: Final = Path(__file__).parent / "recipes"
 _DATA: Final = {
     "CUAD v1 train and dev part (The Atticus Project)": "CC BY 4.0",
@@ -25,52 +28,109 @@ _CUAD_FLOORS: Final = {
 _CUAD_TARGETS: Final = {"aupr": 0.65, "p_at_80r": 0.32, "micro_f1": 0.64, "presence_auroc_macro": 0.95}
 
 
+# What a promotion must not make worse: the figures that rest on the shipped weights.
+_PRIMARY: Final = ("cuad.aupr", "cuad.micro_f1", "nli.macro_f1", "nli.contradiction_f1")
+_EVALUATE: Final = "doyen legal evaluate --protocol {} --data DATA/legal/{} --json"
+# protocol in evaluation.json -> short name, its figures, the key of its number of items, the command
+_FIGURES: Final = {
+    "cuad_dev_cross_validated": (
+        "cuad", ("aupr", "p_at_80r", "p_at_90r", "micro_f1", "macro_f1", "presence_auroc_macro", "exact_f1"),
+        "n_contracts", "doyen legal train extractor --data DATA --out runs/extractor --json",
+    ),
+    "contract_nli_pairs": (
+        "nli", ("accuracy", "macro_f1", "entailment_f1", "contradiction_f1"),
+        "n", _EVALUATE.format("contract-nli", "contract-nli/pairs_dev.csv.gz"),
+    ),
+    "contract_nli_documents": (
+        "nli_documents", ("accuracy", "macro_f1", "entailment_f1", "contradiction_f1"),
+        "n", _EVALUATE.format("contract-nli", "contract-nli/documents_dev.jsonl.gz"),
+    ),
+    "consistency": (
+        "consistency", ("recall", "precision", "false_alarms_per_contract"),
+        "n_faults", _EVALUATE.format("consistency", "cuad/dev.jsonl.gz"),
+    ),
+    "reviewer": ("reviewer", ("f1", "false_none_rate", "hallucinated_before"), "questions",
+                 "doyen legal reviewer measure --data DATA --json"),
+}  # fmt: skip
+_LOWER_IS_BETTER: Final = ("false_alarms_per_contract", "false_none_rate", "hallucinated_before")
+
+
 def write_release(
-    folder: Path, version: str, metrics: Mapping[str, Any], data_sha256: Mapping[str, str]
-) -> Path:
-    """Write ``MODEL_CARD.md`` and ``manifest.json`` of an adapter folder.
+    folder: Path,
+    version: str,
+    metrics: Mapping[str, Any],
+    data_sha256: Mapping[str, str],
+    *,
+    previous: AdapterRelease | None,
+) -> AdapterRelease:
+    """Write ``evaluation.json``, ``MODEL_CARD.md`` and the signed ``release.json`` of an adapter folder.
 
     ``metrics`` maps ``cuad_dev_cross_validated``, ``contract_nli_pairs``, ``contract_nli_documents``,
-    ``consistency`` and ``reviewer`` to the JSON of their evaluations.
+    ``consistency`` and ``reviewer`` to the JSON of their evaluations. Raises what
+    :func:`doyen_evaluation.release.build.build` raises.
     """
-    manifest = _manifest(folder, version, metrics, data_sha256)
-    (folder / "MODEL_CARD.md").write_text(card(manifest), encoding="utf-8")
-    manifest = _manifest(folder, version, metrics, data_sha256)
-    path = folder / "manifest.json"
-    path.write_text(json.dumps(manifest.model_dump(mode="json"), indent=1) + "\n", encoding="utf-8")
-    return path
+    from doyen_evaluation.release.build import build
+    from doyen_evaluation.release.spec import assemble
+
+    spec = _spec(version, metrics, data_sha256)
+    text = json.dumps(metrics, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    (folder / "evaluation.json").write_text(text, encoding="utf-8")
+    page = card(assemble(folder, spec, _RECIPES), metrics)
+    (folder / "MODEL_CARD.md").write_text(page, encoding="utf-8")
+    return build(folder, assemble(folder, spec, _RECIPES), folder, previous=previous)
 
 
-def _manifest(
-    folder: Path, version: str, metrics: Mapping[str, Any], data_sha256: Mapping[str, str]
-) -> AdapterManifest:
-    from doyen_modeling.encoder import ENCODER_SOURCE, encoder_digests
-    from doyen_modeling.lora import adapter_base
+def withdraw(folder: Path, previous: AdapterRelease | None) -> None:
+    """Undo a release that the gate refused: the loader takes the folder no more until another one passes."""
     from doyen_runtime import adapters
 
-    weights, tokenizer = encoder_digests()
-    encoder = BaseRef(source=ENCODER_SOURCE, weights_sha256=weights, tokenizer_sha256=tokenizer)
-    return AdapterManifest(
-        name="doyen-legal-contracts",
+    path = folder / adapters.RELEASE
+    path.unlink()
+    if previous is not None:
+        path.write_text(adapters.render(previous), encoding="utf-8")
+
+
+def measurements(metrics: Mapping[str, Any]) -> dict[str, Measurement]:
+    """The figures of ``metrics`` as a release states them: value, interval, number of items, command."""
+    found = {}
+    for protocol, (short, names, items, command) in _FIGURES.items():
+        measured = metrics.get(protocol, {})
+        for name in names:
+            if measured.get(name) is None:
+                continue
+            low, high = (measured.get("ci95") or {}).get(name) or (None, None)
+            found[f"{short}.{name}"] = Measurement(
+                value=measured[name], low=low, high=high, n=measured.get(items), command=command,
+                higher_is_better=name not in _LOWER_IS_BETTER,
+            )  # fmt: skip
+    return found
+
+
+def _spec(version: str, metrics: Mapping[str, Any], data_sha256: Mapping[str, str]) -> ReleaseSpec:
+    from doyen_evaluation.release.spec import ReleaseSpec, SpecBase
+    from doyen_modeling.base import DEFAULT_BASE
+    from doyen_modeling.encoder import ENCODER_SOURCE
+
+    return ReleaseSpec(
+        name=NAME,
         version=version,
         vertical="legal",
         requires_runtime=">=0.1,<0.2",
-        bases={"encoder": encoder, "llm": adapter_base(folder / "reviewer")},
-        files=adapters.describe(folder),
-        recipes={
-            path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(_RECIPES.glob("*.toml"))
+        bases={
+            "encoder": SpecBase(source=ENCODER_SOURCE),
+            "llm": SpecBase(source=DEFAULT_BASE, language_model="reviewer"),
         },
+        recipes=sorted(path.name for path in _RECIPES.glob("*.toml")),
         data={**dict.fromkeys(_DATA, ""), **data_sha256},
-        licences={**_DATA, **{name: "CC BY 4.0" for name in data_sha256}},
+        licences={**_DATA, **dict.fromkeys(data_sha256, "CC BY 4.0")},
         seeds=[17],
-        metrics=dict(metrics),
+        evaluation=measurements(metrics),
+        primary=[name for name in _PRIMARY if name in measurements(metrics)],
     )
 
 
-def card(manifest: AdapterManifest) -> str:
-    """The model card: every figure from the manifest's metrics, prose for use, protocol and known failures."""
-    metrics = manifest.metrics
+def card(release: AdapterRelease, metrics: Mapping[str, Any]) -> str:
+    """The model card: every figure from ``metrics`` (``evaluation.json``), prose for use, protocol and failures."""
     cuad = metrics["cuad_dev_cross_validated"]
     rows = {
         "aupr": "AUPR", "p_at_80r": "precision at 80 % recall", "p_at_90r": "precision at 90 % recall",
@@ -115,7 +175,7 @@ def card(manifest: AdapterManifest) -> str:
             Figure("false NONE rate", metrics["reviewer"]["false_none_rate"]),
             Figure("quotes not verbatim before the check", metrics["reviewer"]["hallucinated_before"]),
         ]
-    return model_card(manifest, _text(), tables, per_label=cuad["per_label"])
+    return model_card(release, _text(), tables, per_label=cuad["per_label"])
 
 
 def _text() -> CardText:

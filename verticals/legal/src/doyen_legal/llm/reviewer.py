@@ -54,11 +54,11 @@ def load_reviewer(adapter: Path | None = ADAPTER, base: str | None = None) -> Re
 
     from doyen_modeling.base import DEFAULT_BASE, load_base
     from doyen_modeling.encoder import has_bf16_units
-    from doyen_modeling.lora import adapter_base, load_adapter
+    from doyen_modeling.methods import adapter_base, load_adapter, merge
 
     loaded = load_base(base or (adapter_base(adapter).source if adapter else DEFAULT_BASE))
     # Merged in float32, where it changes logits by less than 1e-3, and only then narrowed.
-    model = load_adapter(loaded, adapter).merge_and_unload() if adapter else loaded.model
+    model = merge(load_adapter(loaded, adapter)) if adapter else loaded.model
     if has_bf16_units():
         model = model.to(torch.bfloat16)  # type: ignore[arg-type]
     return Reviewer(model.eval(), loaded.tokenizer)

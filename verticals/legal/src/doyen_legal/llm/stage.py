@@ -67,7 +67,7 @@ def shipped_reviewer() -> Reviewer:
 def availability() -> Availability:
     """Whether the stage can run here: ``absent`` without the base, ``skipped`` without a label to speak for."""
     from doyen_modeling.base import base_path
-    from doyen_modeling.lora import adapter_base
+    from doyen_modeling.methods import adapter_base
 
     try:
         base_path(adapter_base(ADAPTER).source)

@@ -8,7 +8,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from doyen_modeling.base import load_base
-from doyen_modeling.lora import CONFIG, WEIGHTS, adapter_base, load_adapter, save_adapter
+from doyen_modeling.methods import CONFIG, WEIGHTS, adapter_base, load_adapter, save_adapter
 from doyen_schemas import DoyenError
 from doyen_testkit.models import tiny_llama
 

@@ -1,0 +1,74 @@
+"""What every tuning method is: a table of the recipe that can attach itself to a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from doyen_schemas import DoyenError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Batches = Iterable[Mapping[str, "Tensor"]]
+
+
+class MethodPart(BaseModel):
+    """Base of the ``[method]`` tables. A subclass adds ``kind: Literal[...]`` and its keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # What a recipe may combine it with; a planner refuses what is False.
+    mergeable: ClassVar[bool] = True
+    checkpointing: ClassVar[bool] = True
+    packing: ClassVar[bool] = True
+    # True: ``attach`` takes batches of the domain as well.
+    scored: ClassVar[bool] = False
+
+    def attach(self, model: Any) -> Any:
+        """Freeze ``model`` and add the trainable parameters of the method."""
+        raise NotImplementedError
+
+    def owns(self, name: str) -> bool:
+        """Whether the parameter ``name`` of an attached model belongs to the method."""
+        raise NotImplementedError
+
+    def tensors(self, model: Any) -> dict[str, Tensor]:
+        """The method's tensors by name, trainable or not at this moment."""
+        return {name: parameter.detach() for name, parameter in model.named_parameters() if self.owns(name)}
+
+    def load(self, model: Any, tensors: Mapping[str, Tensor]) -> None:
+        """Take back what ``tensors`` gave. Raises MOD-012 unless names and shapes are the model's."""
+        import torch
+
+        own = self.tensors(model)
+        wrong = sorted(own.keys() ^ tensors.keys()) or [n for n in own if own[n].shape != tensors[n].shape]
+        if wrong:
+            raise DoyenError(
+                "MOD-012",
+                f"{len(wrong)} tensor(s) do not fit this {self.kind} adapter, the first is {wrong[0]}.",  # type: ignore[attr-defined]
+                "Load the adapter with the settings that it was trained with.",
+            )
+        with torch.no_grad():
+            for name, tensor in own.items():
+                tensor.copy_(tensors[name])
+
+    def file_dtype(self) -> Literal["float16", "own"]:
+        """How tensors are written: half precision, or as they are."""
+        return "float16"
+
+    def merge(self, model: Any) -> Any:  # noqa: ARG002
+        """The model with the method folded into its weights. Raises MOD-043 where there is no such model."""
+        raise DoyenError(
+            "MOD-043",
+            f"a {self.kind} adapter adds computation that no weight of the base can hold.",  # type: ignore[attr-defined]
+            "Serve the base with its adapter attached, or tune with lora, ia3, masked or full.",
+        )
+
+
+def freeze(model: Any) -> None:
+    """No parameter of ``model`` is trainable afterwards."""
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)

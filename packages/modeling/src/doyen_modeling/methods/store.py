@@ -1,0 +1,163 @@
+"""Adapters on disk, bound to their base.
+
+The digests of the base's weights and tokenizer stand in the metadata of ``adapter_model.safetensors``: PEFT itself
+loads an adapter onto any base of the same shape without a word.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from doyen_modeling.base import LoadedBase
+from doyen_schemas import BaseRef, DoyenError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from doyen_modeling.methods.part import MethodPart
+
+WEIGHTS: Final = "adapter_model.safetensors"
+CONFIG: Final = "adapter_config.json"
+BOUND: Final = "doyen_base"
+METHOD: Final = "doyen_method"
+
+
+def method_of(model: Any) -> MethodPart | None:
+    """The method that was attached to ``model``; None on a bare model and on PEFT models made elsewhere."""
+    return getattr(model, METHOD, None)
+
+
+def save_adapter(
+    model: Any, folder: Path, ref: BaseRef, dtype: Literal["float16", "own"] | None = None
+) -> None:
+    """Write the adapter of ``model``, two files, bound to ``ref``.
+
+    ``dtype`` ``own`` keeps the tensors' type; by default the method decides, which is float16 for most.
+    """
+    from peft import PeftModel, get_peft_model_state_dict
+    from safetensors.torch import save_file
+
+    from doyen_modeling.methods.lora import Lora
+
+    method = method_of(model)
+    if isinstance(method, Lora):
+        tensors = method.file_tensors(model)
+    elif method is not None:
+        tensors = method.tensors(model)
+    else:
+        tensors = get_peft_model_state_dict(model)
+    half = (dtype or (method.file_dtype() if method else "float16")) == "float16"
+    folder.mkdir(parents=True, exist_ok=True)
+    # One key: safetensors writes several in random order, and equal runs should write equal files.
+    save_file(_portable(tensors, half), folder / WEIGHTS, metadata={BOUND: ref.model_dump_json()})
+    (folder / WEIGHTS).chmod(0o644)  # safetensors leaves 0600, which a package would carry to other users
+    if isinstance(model, PeftModel):
+        settings = _peft_settings(model, ref) | (method.file_settings() if isinstance(method, Lora) else {})
+    else:
+        assert method is not None, "only a model with an attached method has an adapter"
+        settings = {METHOD: method.model_dump(mode="json"), "base_model_name_or_path": ref.source}
+    (folder / CONFIG).write_text(
+        json.dumps(settings, indent=2, sort_keys=True, default=str) + "\n", encoding="utf-8"
+    )
+
+
+def adapter_base(folder: Path) -> BaseRef:
+    """The base that an adapter was trained on. Raises MOD-010 when there is no bound adapter in ``folder``."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(folder / WEIGHTS, framework="numpy") as file:
+            return BaseRef.model_validate_json((file.metadata() or {})[BOUND])
+    except (OSError, KeyError, ValueError, SafetensorError) as error:
+        raise DoyenError(
+            "MOD-010",
+            f"{folder} holds no adapter bound to a base ({type(error).__name__} on {WEIGHTS}).",
+            "Write adapters with doyen_modeling.methods.save_adapter, or reinstall the package that ships it.",
+        ) from error
+
+
+def load_adapter(base: LoadedBase, folder: Path, trainable: bool = False) -> Any:
+    """``base`` with the adapter of ``folder``, whatever its kind: in eval mode, or to go on training it.
+
+    Raises MOD-010 without a bound adapter, MOD-011 on another base, MOD-012 when file and settings disagree.
+    """
+    bound = adapter_base(folder)
+    for what in ("weights_sha256", "tokenizer_sha256"):
+        wanted, found = getattr(bound, what), getattr(base.ref, what)
+        if wanted != found:
+            raise DoyenError(
+                "MOD-011",
+                f"the adapter {folder.name} was trained on {bound.source} with {what} {wanted[:12]}, "
+                f"but {base.ref.source} has {found[:12]}.",
+                f"Load the base it was trained on: doyen base pull {bound.source}",
+            )
+    settings = _read_settings(folder)
+    if "peft_type" in settings:
+        model = _load_peft(base, folder, trainable)
+    else:
+        model = _load_own(base, folder, settings)
+    if not trainable:
+        for parameter in model.parameters():
+            parameter.requires_grad_(False)
+    return model.train(trainable)
+
+
+def _load_peft(base: LoadedBase, folder: Path, trainable: bool) -> Any:
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(base.model, str(folder), is_trainable=trainable)
+
+
+def _load_own(base: LoadedBase, folder: Path, settings: dict[str, Any]) -> Any:
+    from pydantic import TypeAdapter, ValidationError
+    from safetensors.torch import load_file
+
+    from doyen_modeling.methods import Method
+
+    try:
+        method: MethodPart = TypeAdapter(Method).validate_python(settings.get(METHOD))
+    except ValidationError as error:
+        raise DoyenError(
+            "MOD-012",
+            f"{folder / CONFIG} describes no method that this version knows.",
+            "Load it with the version of doyen-modeling that wrote it.",
+        ) from error
+    model = method.attach(base.model)
+    method.load(model, load_file(folder / WEIGHTS))
+    return model
+
+
+def _read_settings(folder: Path) -> dict[str, Any]:
+    try:
+        settings: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DoyenError(
+            "MOD-010",
+            f"{folder} holds no readable {CONFIG} ({type(error).__name__}).",
+            "Write adapters with doyen_modeling.methods.save_adapter, or reinstall the package that ships it.",
+        ) from error
+    return settings
+
+
+def _portable(tensors: Mapping[str, Tensor], half: bool) -> dict[str, Tensor]:
+    import torch
+
+    return {
+        name: tensor.detach()
+        .to("cpu", torch.float16 if half and tensor.is_floating_point() else tensor.dtype)
+        .contiguous()
+        for name, tensor in tensors.items()
+    }
+
+
+def _peft_settings(model: Any, ref: BaseRef) -> dict[str, Any]:
+    settings: dict[str, Any] = model.peft_config["default"].to_dict()
+    for name in ("target_modules", "feedforward_modules"):  # sorted, so that equal runs write equal files
+        if isinstance(settings.get(name), set | list | tuple):
+            settings[name] = sorted(settings[name])
+    # The source string instead of a folder of this machine.
+    return settings | {"base_model_name_or_path": ref.source, "inference_mode": True}
