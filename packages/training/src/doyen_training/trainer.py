@@ -1,148 +1,389 @@
-# ruff: noqa: ARG002 (the signatures are those of transformers' callbacks)
-"""TRL's SFTTrainer with one forward pass a step, checks for NaN, and checkpoints that say when they are whole."""
+# ruff: noqa: ARG002 (the signatures are those of transformers' Trainer)
+"""TRL's SFTTrainer with loss terms over one forward pass a step, a guard against NaN, and checkpoints that verify.
+
+Shape suffixes: B rows, T tokens of a row, N learned positions of the batch, S samples.
+"""
 
 from __future__ import annotations
 
-import json
-import math
-import shutil
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from math import isfinite
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, Protocol
 
 import torch
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-from trl import SFTTrainer
+from datasets import Dataset
+from torch import Tensor
+from transformers import PrinterCallback, TrainerCallback
+from transformers.trainer_callback import ExportableState
+from trl import SFTConfig, SFTTrainer
 
 from doyen_schemas import DoyenError
-from doyen_training.masking import IGNORED
+from doyen_training import checkpoints, guard
+from doyen_training.collate import Collator, GroupedByLength, pack
+from doyen_training.forward import learned_forward
+from doyen_training.journal import Journal
+from doyen_training.losses.cross_entropy import CrossEntropy
+from doyen_training.losses.term import Start, Term
+from doyen_training.masking import Example
 
-COMPLETE: Final = "complete"
-PREFIX: Final = "checkpoint-"
+KEEP: Final = 2
+WEIGHTS: Final = "trainable.safetensors"
+STATE: Final = "state.pt"
+
+
+class Balance(Protocol):
+    """Joins the weighted losses of the terms to the loss of a step."""
+
+    def combine(self, losses: dict[str, Tensor], model: Any) -> Tensor: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
 
 
 class Trainer(SFTTrainer):
-    """SFTTrainer whose output layer sees only the learned positions.
+    """Trains ``model`` on ``train`` with an ordered list of loss terms.
 
-    TRL scores every position off Triton devices; with a vocabulary of 49,152 and one token in five learned, that is
-    most of the output layer's work for nothing.
+    Args:
+        model: any causal language model of transformers or PEFT; what requires a gradient is trained.
+        args: TRL's settings. ``output_dir`` receives the checkpoints; ``save_total_limit`` is not used.
+        tokenizer: for the padding token, and for the terms.
+        train: the training samples; terms know them by their number here.
+        dev: samples whose mean cross-entropy is logged as ``eval_loss``.
+        terms: the loss terms; their names must differ.
+        balance: joins the weighted term losses; without one they are added.
+        pack_to: the tokens of a packed row; None keeps one sample a row. Raises TRN-021 for prompt and prefix tuning,
+            whose virtual tokens PEFT cannot give to each packed sample.
+        skips: how many steps in a row may be skipped because they are not finite.
+        sampler: the order of the rows, when it is neither random nor grouped by length. It must follow from its
+            ``set_epoch`` alone for a resumed run to equal one that never stopped.
+        evaluate: figures of the domain, logged as ``eval_NAME`` beside the loss; with
+            ``args.metric_for_best_model`` the run keeps the best checkpoint and ends with its weights.
+        callbacks: a ``Journal`` among them writes the event log.
     """
 
     loss_is_scaled_for_ga = True  # type: ignore[assignment]
-    tokens_seen = 0
+
+    def __init__(
+        self,
+        model: Any,
+        args: SFTConfig,
+        tokenizer: Any,
+        train: Sequence[Example],
+        dev: Sequence[Example] = (),
+        *,
+        terms: Sequence[Term] = (),
+        balance: Balance | None = None,
+        pack_to: int | None = None,
+        skips: int = 3,
+        sampler: torch.utils.data.Sampler[int] | None = None,
+        evaluate: Callable[[Any], Mapping[str, float]] | None = None,
+        callbacks: Sequence[TrainerCallback] = (),
+        **options: Any,
+    ) -> None:
+        self.terms = list(terms) or [CrossEntropy()]
+        names = [term.name for term in self.terms]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two terms have one name: {', '.join(names)}")
+        self.balance = balance
+        self.examples = list(train)
+        self.guard = guard.Guard(skips)
+        self.tokens_seen = 0
+        self._sampler = sampler
+        self._domain = evaluate
+        self._micro: list[tuple[Mapping[str, Any], Tensor]] = []  # batches and losses of the step under way
+        self._parts: dict[str, Tensor] = {}  # losses of the terms in the step under way
+        self._window: list[tuple[Tensor, dict[str, Tensor]]] = []  # good steps since the last log
+        self._asked = {
+            f"output_{name}": True
+            for name in ("attentions", "hidden_states")
+            if any(getattr(term, name) for term in self.terms)
+        }
+        if pack_to is not None and getattr(_peft_config(model), "is_prompt_learning", False):
+            raise DoyenError(
+                "TRN-021",
+                "packing needs position_ids, which PEFT ignores for prompt and prefix tuning.",
+                "Set data.packing = false.",
+            )
+        args.dataset_kwargs = {"skip_prepare_dataset": True}
+        args.logging_nan_inf_filter = False  # the default hides NaN behind a loss of 0.0
+        args.load_best_model_at_end = bool(args.metric_for_best_model)
+        pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+        super().__init__(
+            model=model,
+            args=args,
+            data_collator=Collator(
+                [*train, *dev],
+                pad,
+                self.terms,
+                training=len(train),
+                packed=pack_to is not None,
+                flat="flash" in str(getattr(model.config, "_attn_implementation", "")),
+            ),
+            train_dataset=_rows(self.examples, 0, pack_to),
+            eval_dataset=_rows(dev, len(train), pack_to) if dev else None,
+            processing_class=tokenizer,
+            callbacks=list(callbacks),
+            **options,
+        )
+        # Makes transformers count the learned tokens of a whole step, whatever the model's forward accepts.
+        self.model_accepts_loss_kwargs = True
+        self._loss_shifts_labels = True
+        self.journal = next((c for c in callbacks if isinstance(c, Journal)), None)
+        if self.journal:
+            self.journal.trainer = self
+            self.remove_callback(PrinterCallback)
+
+    @property
+    def outcome(self) -> Literal["finished", "stopped"]:
+        """Whether the run came to its end, early stopping included, or can be resumed."""
+        short = self.state.global_step < self.state.max_steps
+        return "stopped" if short and self.journal and self.journal.stopped else "finished"
+
+    def train(self, resume_from_checkpoint: str | bool | None = None, **options: Any) -> Any:
+        """Train from the start or from a checkpoint folder. Raises TRN-006 (not finite) and TRN-020 (cannot write)."""
+        start = Start(self.model, self.processing_class, self.examples, self.args.device, self.args.seed)
+        for term in self.terms:
+            term.begin(start)
+        with self.journal.signals() if self.journal else nullcontext():
+            return super().train(resume_from_checkpoint=resume_from_checkpoint, **options)
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """Mean cross-entropy over the learned tokens; ``input_ids``, ``labels`` and ``attention_mask`` are (B, T)."""
-        whole = self.accelerator.unwrap_model(model).get_base_model()
-        labels_BT = inputs["labels"][:, 1:]
-        with self.accelerator.autocast():
-            states_BTD = whole.base_model(
-                input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False
-            ).last_hidden_state[:, :-1]
-            learned_BT = labels_BT != IGNORED
-            logits_NV = whole.get_output_embeddings()(states_BTD[learned_BT])
-        total = torch.nn.functional.cross_entropy(logits_NV.float(), labels_BT[learned_BT], reduction="sum")
-        count = learned_BT.sum() if num_items_in_batch is None else num_items_in_batch
-        loss = total / count
-        if not torch.isfinite(loss):
-            raise _not_finite("loss", float(loss), self.state.global_step + 1)
-        if model.training:
-            self.tokens_seen += int(inputs["attention_mask"].sum())
+        """The joined loss of the terms; in evaluation the mean cross-entropy over the learned tokens."""
+        options = dict(self._asked) if self.model.training else {}
+        if self.aux_loss_enabled:
+            options["output_router_logits"] = True
+        forward, outputs = learned_forward(model, inputs, **options)
+        count = (
+            forward.learned_BT.sum() if num_items_in_batch is None else torch.as_tensor(num_items_in_batch)
+        )
+        count = count.clamp(min=1)  # a batch without learned tokens adds zero
+        if not self.model.training:
+            loss = CrossEntropy().loss(forward, count)
+            return (loss, {"logits": None}) if return_outputs else loss
+        losses = {term.name: term.weight * term.loss(forward, count) for term in self.terms}
+        for name, part in losses.items():
+            self._parts[name] = self._parts.get(name, torch.zeros_like(part)) + part.detach()
+        loss = self.balance.combine(losses, model) if self.balance else sum(losses.values())
+        if self.args.average_tokens_across_devices and num_items_in_batch is not None:
+            loss = loss * self.accelerator.num_processes  # DDP averages gradients; count is of all processes
+        if self.aux_loss_enabled:
+            loss = (
+                loss + self.router_aux_loss_coef * outputs.aux_loss / self.current_gradient_accumulation_steps
+            )
+        self.tokens_seen += inputs["tokens"]
         return (loss, {"logits": None}) if return_outputs else loss
 
+    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
+        """One micro-batch: forward and backward."""
+        loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
+        self._micro.append((inputs, loss))
+        return torch.nan_to_num(
+            loss, nan=0.0, posinf=0.0, neginf=0.0
+        )  # what is not finite is logged by itself
 
-class Journal(TrainerCallback):
-    """Writes ``events.jsonl`` (one line a log step), reports progress and marks whole checkpoints."""
-
-    def __init__(self, file: Path, report: Callable[[str], None], seconds: float = math.inf) -> None:
-        self.file = file
-        self.report = report
-        self.seconds = seconds
-        self.trainer: Trainer | None = None
-        self._since = (0.0, 0)
-        self._begun = (0.0, 0)
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        """Start the clocks."""
-        self._since = (time.monotonic(), 0)
-        self._begun = (time.monotonic(), state.global_step)
-
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        """Stop at a step's end, with a checkpoint, when the time is up."""
-        if time.monotonic() - self._begun[0] >= self.seconds:
-            control.should_save = control.should_log = control.should_training_stop = True
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, float] | None = None,
-        **_: Any,
-    ) -> None:
-        """One event: loss, gradient norm, learning rate, tokens a second, seconds to go."""
-        logs = logs or {}
-        for name in ("loss", "grad_norm", "eval_loss"):
-            value = logs.get(name)
-            if value is not None and not math.isfinite(value):
-                raise _not_finite(name, value, state.global_step)
-        if "loss" not in logs and "eval_loss" not in logs:
-            return
-        now = time.monotonic()
-        event: dict[str, Any] = {
-            "time": round(time.time(), 1),
-            "step": state.global_step,
-            "steps": state.max_steps,
-        }
-        if "loss" in logs and self.trainer is not None:
-            seen = self.trainer.tokens_seen
-            done = state.global_step - self._begun[1]
-            event |= {
-                "loss": round(logs["loss"], 5),
-                "grad_norm": round(float(logs["grad_norm"]), 5),
-                "learning_rate": logs["learning_rate"],
-                "tokens": seen,
-                "tokens_per_s": round((seen - self._since[1]) / max(now - self._since[0], 1e-9), 1),
-                "eta_s": round((now - self._begun[0]) / max(done, 1) * (state.max_steps - state.global_step)),
-            }
-            self._since = (now, seen)
-        if "eval_loss" in logs:
-            event["eval_loss"] = round(logs["eval_loss"], 5)
-        with self.file.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(event) + "\n")
-        shown = ", ".join(
-            f"{key} {event[key]}" for key in ("loss", "eval_loss", "tokens_per_s", "eta_s") if key in event
-        )
-        self.report(f"step {state.global_step}/{state.max_steps}: {shown}")
-
-    def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        """Mark the checkpoint as whole: transformers writes its files in place, one after the other."""
-        (Path(str(args.output_dir)) / f"{PREFIX}{state.global_step}" / COMPLETE).touch()
-
-
-def latest_checkpoint(folder: Path) -> Path | None:
-    """The newest whole checkpoint; those that a kill left half written are removed."""
-    whole = []
-    for checkpoint in folder.glob(f"{PREFIX}*"):
-        if (checkpoint / COMPLETE).is_file():
-            whole.append(checkpoint)
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        """Called by transformers after the backward pass and before the optimizer's step: the place to check both."""
+        norm = super()._get_grad_norm(model, grad_norm)
+        loss = torch.stack([loss for _, loss in self._micro]).sum()
+        if bool(torch.isfinite(loss + norm)):
+            self.guard.streak = 0
+            self._window.append((loss, self._parts))
         else:
-            shutil.rmtree(checkpoint)
-    return max(whole, key=lambda path: int(path.name.removeprefix(PREFIX)), default=None)
+            self._not_finite(float(loss), float(norm))
+        self._micro, self._parts = [], {}
+        return norm
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add the terms' figures; the loss is the mean of the steps that counted."""
+        if "learning_rate" in logs:
+            if not isfinite(logs["grad_norm"]):
+                del logs["grad_norm"]
+            if self._window:
+                logs["loss"] = float(torch.stack([loss for loss, _ in self._window]).mean())
+                for name in self._window[-1][1]:
+                    parts = torch.stack([part[name] for _, part in self._window])
+                    logs[f"{name}/loss"] = float(parts.mean())
+            else:
+                logs.pop("loss", None)
+            for term in self.terms:
+                logs |= {f"{term.name}/{key}": value for key, value in term.metrics().items()}
+            self._window = []
+        super().log(logs, start_time)
+
+    def evaluation_loop(self, *args: Any, metric_key_prefix: str = "eval", **options: Any) -> Any:
+        """The mean cross-entropy of ``dev``, and the domain's figures."""
+        output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **options)
+        if self._domain:
+            with torch.no_grad():
+                figures = self._domain(self.model)
+            output.metrics |= {f"{metric_key_prefix}_{name}": float(value) for name, value in figures.items()}
+        return output
+
+    def _not_finite(self, loss: float, norm: float) -> None:
+        """Skip the step, restore a checkpoint, or raise TRN-006."""
+        step = self.state.global_step + 1
+        figure, value = ("gradient norm", norm) if isfinite(loss) else ("loss", loss)
+        batch = [self.examples[i].id for inputs, _ in self._micro for i in inputs["index"].tolist()]
+        weights, trained = guard.first_bad_parameter(self.model) or (None, False)
+        checkpoint = checkpoints.latest_checkpoint(Path(str(self.args.output_dir)))
+        action = self.guard.decide(weights, trained, checkpoint.name if checkpoint else None)
+        rate = self._get_learning_rate()
+        facts = {"figure": figure, "records": batch, "learning_rate": rate}
+        if action == "stop":
+            first = f"parameter {weights}" if weights else self._first_bad()
+            tried = f"{self.guard.streak - 1} step(s) skipped before; " + (
+                f"{self.guard.restored} was restored already"
+                if self.guard.restored
+                else "no checkpoint to restore"
+            )
+            self._note("not-finite", step, f"step {step}: {figure} is {value}, stopped", first=first, **facts)
+            raise guard.stop_error(figure, value, step, first, batch, rate, tried)
+        self.model.zero_grad(
+            set_to_none=True
+        )  # without gradients the optimizer leaves weights and moments alone
+        if action == "skip":
+            self._note("skipped", step, f"step {step}: {figure} is {value}, step skipped", **facts)
+            return
+        folder = Path(str(checkpoint))
+        self._load_weights(folder)
+        self._load_terms(folder)
+        self._load_moments(folder)
+        scheduler: Any = self.lr_scheduler
+        scheduler.base_lrs = [base / 2 for base in scheduler.base_lrs]
+        for group, current in zip(self.optimizer.param_groups, scheduler.get_last_lr(), strict=True):
+            group["lr"] = current / 2
+        text = f"step {step}: {figure} is {value}, weights of {folder.name} restored, learning rate halved"
+        self._note("restored", step, text, checkpoint=folder.name, **facts)
+
+    def _first_bad(self) -> str:
+        inputs = next((i for i, loss in self._micro if not torch.isfinite(loss)), self._micro[0][0])
+        keys = ("input_ids", "attention_mask", "position_ids")
+        module = guard.first_bad_output(self.model, {key: inputs[key] for key in keys if key in inputs})
+        if module:
+            return f"output of {module}"
+        gradient = guard.first_bad_gradient(self.model)
+        return f"gradient of {gradient}" if gradient else "a loss term"
+
+    def _note(self, kind: str, step: int, text: str, **facts: Any) -> None:
+        if self.journal:
+            self.journal.note(kind, step, text, **facts)
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        if self._sampler is not None:
+            return self._sampler
+        if self.args.train_sampling_strategy == "group_by_length":
+            batch = self.args.train_batch_size * self.args.gradient_accumulation_steps
+            seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
+            return GroupedByLength(self.train_dataset["length"], batch, seed)
+        return super()._get_train_sampler(train_dataset)
+
+    def _get_eval_sampler(self, eval_dataset: Any) -> Any:
+        return torch.utils.data.SequentialSampler(eval_dataset)
+
+    def _set_signature_columns_if_needed(self) -> None:
+        self._signature_columns = ["indices"]
+
+    def _trained(self) -> dict[str, Tensor]:
+        """What is trained or has been: parameters that want a gradient, and those that the optimizer holds."""
+        held = (
+            {id(p) for group in self.optimizer.param_groups for p in group["params"]}
+            if self.optimizer
+            else set()
+        )
+        return {n: p for n, p in self.model.named_parameters() if p.requires_grad or id(p) in held}
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Write a whole checkpoint; none while steps are being skipped, so that the last one is a good one."""
+        if not self.args.should_save or self.guard.streak:
+            return
+        folder, step = Path(str(self.args.output_dir)), self.state.global_step
+        if self.state.best_global_step == step:
+            self.state.best_model_checkpoint = str(folder / f"{checkpoints.PREFIX}{step}")
+        self.store_flos()
+        checkpoints.write_checkpoint(folder, step, self._fill)
+        best = self.state.best_model_checkpoint
+        checkpoints.rotate(folder, KEEP, [Path(best).name] if best else [])
+
+    def _fill(self, part: Path) -> None:
+        from safetensors.torch import save_file
+
+        save_file({n: p.detach().contiguous() for n, p in self._trained().items()}, part / WEIGHTS)
+        self._save_optimizer_and_scheduler(str(part))
+        self._save_scaler(str(part))
+        self._save_rng_state(str(part))
+        for callback in [*self.callback_handler.callbacks, self.control]:
+            if isinstance(callback, ExportableState):
+                self.state.stateful_callbacks[type(callback).__name__] = callback.state()
+        self.state.save_to_json(str(part / "trainer_state.json"))
+        state = {
+            "terms": {term.name: term.state_dict() for term in self.terms},
+            "balance": self.balance.state_dict() if self.balance else {},
+            "tokens": self.tokens_seen,
+            "restored": self.guard.restored,
+        }
+        torch.save(state, part / STATE)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        """At a resume: weights, terms and counters. transformers loads optimizer, schedule and generators itself."""
+        self._load_weights(Path(resume_from_checkpoint))
+        state = self._load_terms(Path(resume_from_checkpoint))
+        self.tokens_seen = state["tokens"]
+        self.guard.restored = state["restored"]
+
+    def _load_callback_state(self) -> None:
+        """Early stopping's patience and the like, in place; transformers would put new callbacks into the loop."""
+        for callback in self.callback_handler.callbacks:
+            saved = self.state.stateful_callbacks.get(type(callback).__name__)
+            if isinstance(callback, ExportableState) and saved:
+                for name, value in saved["attributes"].items():
+                    setattr(callback, name, value)
+        best = Path(str(self.args.output_dir)) / f"{checkpoints.PREFIX}{self.state.best_global_step}"
+        self.state.best_model_checkpoint = str(best) if best.is_dir() else None  # the run may have been moved
+
+    def _load_terms(self, checkpoint: Path) -> dict[str, Any]:
+        state: dict[str, Any] = torch.load(checkpoint / STATE, weights_only=True)
+        for term in self.terms:
+            term.load_state_dict(state["terms"][term.name])
+        if self.balance:
+            self.balance.load_state_dict(state["balance"])
+        return state
+
+    def _load_weights(self, checkpoint: Path) -> None:
+        from safetensors.torch import load_file
+
+        parameters = dict(self.model.named_parameters())
+        with torch.no_grad():
+            for name, tensor in load_file(checkpoint / WEIGHTS).items():
+                parameters[name].copy_(tensor)
+
+    def _load_moments(self, checkpoint: Path) -> None:
+        """The optimizer's state; from scratch when parameters were unfrozen since the checkpoint."""
+        saved = torch.load(checkpoint / "optimizer.pt", map_location="cpu", weights_only=True)
+        try:
+            self.optimizer.load_state_dict(saved)
+        except ValueError:
+            self.optimizer.state.clear()
+
+    def _load_best_model(self) -> None:
+        self._load_weights(Path(str(self.state.best_model_checkpoint)))
 
 
-def _not_finite(name: str, value: float, step: int) -> DoyenError:
-    return DoyenError(
-        "TRN-006",
-        f"{name} is {value} at step {step}; training stopped.",
-        "Lower run.learning_rate or set run.precision = 'float32', then start again.",
+def _rows(examples: Sequence[Example], first: int, pack_to: int | None) -> Dataset:
+    """Rows of sample numbers, beginning at ``first``, with their lengths in tokens."""
+    lengths = [len(example.input_ids) for example in examples]
+    rows = [[i] for i in range(len(lengths))] if pack_to is None else pack(lengths, pack_to)
+    return Dataset.from_dict(
+        {
+            "indices": [[first + i for i in row] for row in rows],
+            "length": [sum(lengths[i] for i in row) for row in rows],
+        }
     )
+
+
+def _peft_config(model: Any) -> Any:
+    return getattr(model, "active_peft_config", None)
