@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +134,27 @@ def test_a_full_disk_is_a_coded_error_and_leaves_nothing_behind(
     monkeypatch.undo()
     assert {p.relative_to(tmp_path): p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
     assert latest_checkpoint(tmp_path) == tmp_path / "checkpoint-3"
+
+
+@pytest.mark.parametrize("library", ["safetensors", "torch"])
+def test_a_write_that_the_system_refuses_midway_is_a_coded_error(tmp_path: Path, library: str) -> None:
+    """No injection: the kernel itself refuses to let the file grow, as it does on a full disk."""
+    import torch
+    from safetensors.torch import save_file
+
+    tensors = {"w": torch.zeros(50_000)}
+
+    def save(part: Path) -> None:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+        try:
+            if library == "torch":
+                torch.save(tensors, part / "state.pt")
+            else:
+                save_file(tensors, part / "weights.safetensors")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    with pytest.raises(DoyenError, match="TRN-020: checkpoint checkpoint-6 could not be written: "):
+        write_checkpoint(tmp_path, 6, save)
+    assert list(tmp_path.iterdir()) == []

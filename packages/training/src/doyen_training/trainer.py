@@ -165,6 +165,8 @@ class Trainer(SFTTrainer):
         if not self.model.training:
             loss = CrossEntropy().loss(forward, count)
             return (loss, {"logits": None}) if return_outputs else loss
+        for term in self.terms:
+            term.step = self.state.global_step
         losses = {term.name: term.weight * term.loss(forward, count) for term in self.terms}
         for name, part in losses.items():
             self._parts[name] = self._parts.get(name, torch.zeros_like(part)) + part.detach()
@@ -221,7 +223,9 @@ class Trainer(SFTTrainer):
         if self._domain:
             with torch.no_grad():
                 figures = self._domain(self.model)
-            output.metrics |= {f"{metric_key_prefix}_{name}": float(value) for name, value in figures.items()}
+            output.metrics.update(
+                {f"{metric_key_prefix}_{name}": float(value) for name, value in figures.items()}
+            )
         return output
 
     def _not_finite(self, loss: float, norm: float) -> None:
@@ -266,8 +270,9 @@ class Trainer(SFTTrainer):
         module = guard.first_bad_output(self.model, {key: inputs[key] for key in keys if key in inputs})
         if module:
             return f"output of {module}"
-        gradient = guard.first_bad_gradient(self.model)
-        return f"gradient of {gradient}" if gradient else "a loss term"
+        terms = [f"loss of the term {name}" for name, part in self._parts.items() if not torch.isfinite(part)]
+        gradient = f"gradient of {guard.first_bad_gradient(self.model)}"
+        return terms[0] if terms else gradient
 
     def _note(self, kind: str, step: int, text: str, **facts: Any) -> None:
         if self.journal:
