@@ -65,9 +65,9 @@ def test_no_hook_stays_behind(tmp_path: Path) -> None:
 
 def test_a_dense_model_and_empty_samples_are_errors(tmp_path: Path) -> None:
     dense = load_base(f"path:{tiny_llama(tmp_path / 'dense')}").model
-    with pytest.raises(DoyenError, match="MOD-040"):
+    with pytest.raises(DoyenError, match="MOD-050"):
         score_experts(dense, SAMPLES)
-    with pytest.raises(DoyenError, match="MOD-041"):
+    with pytest.raises(DoyenError, match="MOD-051"):
         score_experts(load_base(f"path:{tiny_moe(tmp_path / 'moe')}").model, [[]])
 
 
@@ -102,7 +102,7 @@ def test_a_broken_record_file_is_an_error(tmp_path: Path, content: bytes) -> Non
     (tmp_path / "records.jsonl").write_bytes(content)
     with pytest.raises(DoyenError) as raised:
         read_samples(tmp_path / "records.jsonl")
-    assert raised.value.code == "MOD-041"
+    assert raised.value.code == "MOD-051"
     if b"not json" in content:
         assert "line 2" in raised.value.message
 
@@ -129,7 +129,7 @@ def test_samples_are_drawn_until_the_limit_and_cut(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_broken_score_file_is_an_error(tmp_path: Path, content: str) -> None:
     (tmp_path / "scores.json").write_text(content)
-    with pytest.raises(DoyenError, match="MOD-042"):
+    with pytest.raises(DoyenError, match="MOD-052"):
         load_scores(tmp_path / "scores.json")
-    with pytest.raises(DoyenError, match="MOD-041"):
+    with pytest.raises(DoyenError, match="MOD-051"):
         load_scores(tmp_path / "nowhere.json")

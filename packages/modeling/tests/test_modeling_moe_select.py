@@ -92,12 +92,12 @@ def test_a_selection_is_the_shortest_that_reaches_the_threshold(row: list[float]
 
 @pytest.mark.parametrize("threshold", [0.0, -0.1, 1.5, math.nan])
 def test_a_threshold_outside_its_range_is_an_error(threshold: float) -> None:
-    with pytest.raises(DoyenError, match="MOD-043"):
+    with pytest.raises(DoyenError, match="MOD-053"):
         select_experts(ExpertScores({0: {0: 1.0}}, {}), "token", threshold)
 
 
 def test_missing_scores_of_a_kind_are_an_error() -> None:
-    with pytest.raises(DoyenError, match="MOD-042"):
+    with pytest.raises(DoyenError, match="MOD-052"):
         select_experts(ExpertScores({0: {0: 1.0}}, {}), "gate", 0.2)
 
 
@@ -106,7 +106,7 @@ def test_missing_scores_of_a_kind_are_an_error() -> None:
 )
 def test_a_broken_selection_is_an_error(tmp_path: Path, content: str) -> None:
     (tmp_path / "experts.json").write_text(content)
-    with pytest.raises(DoyenError, match="MOD-044"):
+    with pytest.raises(DoyenError, match="MOD-054"):
         load_selection(tmp_path / "experts.json")
-    with pytest.raises(DoyenError, match="MOD-041"):
+    with pytest.raises(DoyenError, match="MOD-051"):
         load_selection(tmp_path / "nowhere.json")

@@ -22,7 +22,7 @@ _EXPERTS: Final = re.compile(r"(?:^|\.)layers\.(\d+)\.(?:[\w.]+\.)?experts$")
 
 
 def expert_modules(model: Module) -> dict[int, Module]:
-    """The fused experts by layer number, in order. Raises MOD-040 when the model has none."""
+    """The fused experts by layer number, in order. Raises MOD-050 when the model has none."""
     found = {
         int(match[1]): module
         for name, module in model.named_modules()
@@ -31,7 +31,7 @@ def expert_modules(model: Module) -> dict[int, Module]:
     }
     if not found:
         raise DoyenError(
-            "MOD-040",
+            "MOD-050",
             f"{type(model).__name__} has no mixture-of-experts layer with fused experts (gate_up_proj, down_proj).",
             "Choose a mixture-of-experts base, or make one: doyen moe upcycle --help.",
         )
@@ -39,7 +39,7 @@ def expert_modules(model: Module) -> dict[int, Module]:
 
 
 def routers(model: Module) -> dict[int, Module]:
-    """The routers by layer number, in order: each a module with ``weight`` (E, H). Raises MOD-040."""
+    """The routers by layer number, in order: each a module with ``weight`` (E, H). Raises MOD-050."""
     names = {id(module): name for name, module in model.named_modules()}
     return {
         layer: model.get_submodule(f"{names[id(module)].rpartition('.')[0]}.gate")
@@ -49,4 +49,4 @@ def routers(model: Module) -> dict[int, Module]:
 
 def expert_count(module: Module) -> int:
     """E of a fused experts module."""
-    return int(module.down_proj.shape[0])  # type: ignore[union-attr, index]
+    return int(module.down_proj.shape[0])  # type: ignore[index]

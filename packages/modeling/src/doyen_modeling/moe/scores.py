@@ -12,8 +12,9 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
@@ -27,6 +28,7 @@ Kind = Literal["token", "gate"]
 Pooling = Literal["tokens", "per-sample"]
 KINDS: Final[tuple[Kind, ...]] = ("token", "gate")
 DECIMALS: Final = 6
+_INPUTS: Final = ("input_ids", "attention_mask", "position_ids")
 LayerScores = dict[int, dict[int, float]]
 
 
@@ -60,18 +62,18 @@ class ExpertScores:
 
 
 def load_scores(file: Path) -> ExpertScores:
-    """Read scores in ESFT's format; one of the two kinds may be absent. Raises MOD-041 and MOD-042."""
+    """Read scores in ESFT's format; one of the two kinds may be absent. Raises MOD-051 and MOD-052."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise DoyenError(
-            "MOD-041", f"{file} cannot be read ({type(error).__name__}).", _SCORES_HINT
+            "MOD-051", f"{file} cannot be read ({type(error).__name__}).", _SCORES_HINT
         ) from error
     except ValueError as error:
-        raise DoyenError("MOD-042", f"{file.name} is not JSON: {error}.", _SCORES_HINT) from error
+        raise DoyenError("MOD-052", f"{file.name} is not JSON: {error}.", _SCORES_HINT) from error
     if not isinstance(content, dict) or not any(f"{kind}_scores" in content for kind in KINDS):
         raise DoyenError(
-            "MOD-042", f"{file.name} has neither token_scores nor gate_scores at its top.", _SCORES_HINT
+            "MOD-052", f"{file.name} has neither token_scores nor gate_scores at its top.", _SCORES_HINT
         )
     token, gate = (
         _layers(content.get(f"{kind}_scores", {}), f"{file.name}: {kind}_scores") for kind in KINDS
@@ -92,12 +94,12 @@ def _layers(content: Any, where: str) -> LayerScores:
             for layer, row in content.items()
         }
     except (AttributeError, TypeError, ValueError) as error:
-        raise DoyenError("MOD-042", f"{where} must map layer → expert → number.", _SCORES_HINT) from error
+        raise DoyenError("MOD-052", f"{where} must map layer → expert → number.", _SCORES_HINT) from error
     for layer, row in layers.items():
         for expert, score in row.items():
             if not math.isfinite(score) or score < 0:
                 raise DoyenError(
-                    "MOD-042",
+                    "MOD-052",
                     f"{where} of layer {layer}, expert {expert} is {score}; a score is finite and not negative.",
                     _SCORES_HINT,
                 )
@@ -107,7 +109,7 @@ def _layers(content: Any, where: str) -> LayerScores:
 class ScoreProbe:
     """Counts what the experts of a model are given, by one forward hook on each fused experts module.
 
-    Use as a context; call ``see(lengths)`` before each forward pass of a right-padded batch.
+    Use as a context; call ``see(mask_BL)`` before each forward pass.
     """
 
     def __init__(self, model: torch.nn.Module, pooling: Pooling = "tokens") -> None:
@@ -137,14 +139,11 @@ class ScoreProbe:
             handle.remove()
         self._handles.clear()
 
-    def see(self, lengths: Sequence[int]) -> None:
-        """Announce a right-padded batch of B rows with these numbers of tokens."""
-        import torch
-
-        lengths_B = torch.tensor(lengths)
-        self._mask_BL = torch.arange(max(lengths))[None] < lengths_B[:, None]
-        self.tokens += sum(lengths)
-        self.samples += len(lengths)
+    def see(self, mask_BL: torch.Tensor) -> None:
+        """Announce a batch: True where a position holds a token."""
+        self._mask_BL = mask_BL.bool().cpu()
+        self.tokens += int(self._mask_BL.sum())
+        self.samples += len(mask_BL)
 
     def add(self, layer: int, index_TK: torch.Tensor, weight_TK: torch.Tensor) -> None:
         """Add one layer's choices of the announced batch."""
@@ -167,9 +166,9 @@ class ScoreProbe:
         self._sums[layer] += sums_2BE.sum(1)
 
     def result(self, about: dict[str, Any] | None = None) -> ExpertScores:
-        """The scores of everything seen. Raises MOD-041 when nothing was."""
+        """The scores of everything seen. Raises MOD-051 when nothing was."""
         if not self.tokens:
-            raise DoyenError("MOD-041", "no token was scored.", "Give at least one record with text.")
+            raise DoyenError("MOD-051", "no token was scored.", "Give at least one record with text.")
         total = self.samples if self.pooling == "per-sample" else self.tokens
         token, gate = (
             {layer: dict(enumerate((sums[kind] / total).tolist())) for layer, sums in self._sums.items()}
@@ -200,31 +199,40 @@ def score_experts(
     batch_size: int = 4,
     about: dict[str, Any] | None = None,
 ) -> ExpertScores:
-    """Scores of ``model`` over token-id ``samples``, in batches of right-padded rows. Raises MOD-040, MOD-041."""
+    """Scores of ``model`` over token-id ``samples``, in batches of right-padded rows. Raises MOD-050, MOD-051."""
+    return score_batches(model, _batches(samples, batch_size), pooling=pooling, about=about)
+
+
+def score_batches(
+    model: Any,
+    batches: Iterable[Mapping[str, torch.Tensor]],
+    *,
+    pooling: Pooling = "tokens",
+    about: dict[str, Any] | None = None,
+) -> ExpertScores:
+    """Scores over batches of ``input_ids`` (B, L) and, where rows are padded, ``attention_mask`` (B, L)."""
     import torch
 
     device = next(model.parameters()).device
+    training = model.training
+    model.eval()
     with ScoreProbe(model, pooling) as probe, torch.inference_mode():
-        for rows in _batches(samples, batch_size):
-            lengths = [len(row) for row in rows]
-            probe.see(lengths)
-            ids_BL = torch.tensor([[*row, *[0] * (max(lengths) - len(row))] for row in rows], device=device)
-            mask_BL = (
-                torch.arange(max(lengths), device=device)[None]
-                < torch.tensor(lengths, device=device)[:, None]
-            )
+        for batch in batches:
+            inputs = {key: batch[key].to(device) for key in _INPUTS if key in batch}
+            probe.see(inputs.get("attention_mask", torch.ones_like(inputs["input_ids"])))
             # One position of logits: the experts are all that is wanted.
-            model(input_ids=ids_BL, attention_mask=mask_BL.long(), use_cache=False, logits_to_keep=1)
+            model(**inputs, use_cache=False, logits_to_keep=1)
+    model.train(training)
     return probe.result(about)
 
 
-def _batches(samples: Iterable[Sequence[int]], size: int) -> Iterable[list[Sequence[int]]]:
-    rows: list[Sequence[int]] = []
-    for sample in samples:
-        if len(sample):
-            rows.append(sample)
-        if len(rows) == size:
-            yield rows
-            rows = []
-    if rows:
-        yield rows
+def _batches(samples: Iterable[Sequence[int]], size: int) -> Iterator[dict[str, torch.Tensor]]:
+    import torch
+
+    whole = (sample for sample in samples if len(sample))
+    while rows := list(islice(whole, size)):
+        length = max(map(len, rows))
+        yield {
+            "input_ids": torch.tensor([[*row, *[0] * (length - len(row))] for row in rows]),
+            "attention_mask": torch.tensor([[1] * len(row) + [0] * (length - len(row)) for row in rows]),
+        }

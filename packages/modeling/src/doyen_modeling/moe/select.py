@@ -23,15 +23,15 @@ def select_experts(scores: ExpertScores, kind: Kind, threshold: float) -> Select
     """The experts of each layer, best first, whose scores sum to at least ``threshold`` (0 < threshold ≤ 1).
 
     Gate scores of a layer sum to less than 1: a threshold above that sum takes every expert. Equal scores keep the
-    file's order. Raises MOD-042 (no scores of this kind) and MOD-043 (threshold).
+    file's order. Raises MOD-052 (no scores of this kind) and MOD-053 (threshold).
     """
     if not 0 < threshold <= 1:
         raise DoyenError(
-            "MOD-043", f"the threshold is {threshold}; it must be above 0 and at most 1.", "ESFT uses 0.2."
+            "MOD-053", f"the threshold is {threshold}; it must be above 0 and at most 1.", "ESFT uses 0.2."
         )
     layers = scores.of(kind)
     if not layers:
-        raise DoyenError("MOD-042", f"the scores have no {kind}_scores.", "Choose the other kind.")
+        raise DoyenError("MOD-052", f"the scores have no {kind}_scores.", "Choose the other kind.")
     selection = {}
     for layer, row in sorted(layers.items()):
         chosen: list[int] = []
@@ -65,14 +65,14 @@ def save_selection(
 
 
 def load_selection(file: Path) -> Selection:
-    """Read an expert configuration. Raises MOD-041 (no such file) and MOD-044 (not a selection)."""
+    """Read an expert configuration. Raises MOD-051 (no such file) and MOD-054 (not a selection)."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DoyenError("MOD-041", f"{file} cannot be read ({type(error).__name__}).", _HINT) from error
+        raise DoyenError("MOD-051", f"{file} cannot be read ({type(error).__name__}).", _HINT) from error
     except ValueError as error:
-        raise DoyenError("MOD-044", f"{file.name} is not JSON: {error}.", _HINT) from error
+        raise DoyenError("MOD-054", f"{file.name} is not JSON: {error}.", _HINT) from error
     try:
         return {int(layer): tuple(int(expert) for expert in row) for layer, row in content["experts"].items()}
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise DoyenError("MOD-044", f"{file.name} holds no expert selection.", _HINT) from error
+        raise DoyenError("MOD-054", f"{file.name} holds no expert selection.", _HINT) from error

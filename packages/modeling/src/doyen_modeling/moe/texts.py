@@ -18,9 +18,9 @@ _HINT: Final = 'A line is {"messages": [{"role", "content"}, …]} or {"text": "
 
 
 def read_samples(file: Path) -> list[Any]:
-    """The conversations and texts of a file, gzipped or not. Raises MOD-041 with the number of a wrong line."""
+    """The conversations and texts of a file, gzipped or not. Raises MOD-051 with the number of a wrong line."""
     if not file.is_file():
-        raise DoyenError("MOD-041", f"record file not found: {file}.", _HINT)
+        raise DoyenError("MOD-051", f"record file not found: {file}.", _HINT)
     with file.open("rb") as probe:
         zipped = probe.read(2) == b"\x1f\x8b"
     samples = []
@@ -29,10 +29,10 @@ def read_samples(file: Path) -> list[Any]:
             samples = [_sample(line, number) for number, line in enumerate(lines, start=1) if line.strip()]
     except (UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
         raise DoyenError(
-            "MOD-041", f"{file.name} cannot be read as UTF-8 text ({type(error).__name__}).", _HINT
+            "MOD-051", f"{file.name} cannot be read as UTF-8 text ({type(error).__name__}).", _HINT
         ) from error
     if not samples:
-        raise DoyenError("MOD-041", f"{file.name} holds no record.", _HINT)
+        raise DoyenError("MOD-051", f"{file.name} holds no record.", _HINT)
     return samples
 
 
@@ -44,7 +44,7 @@ def _sample(line: str, number: int) -> Any:
         return [{"role": str(turn["role"]), "content": str(turn["content"])} for turn in content["messages"]]
     except (ValueError, KeyError, TypeError) as error:
         raise DoyenError(
-            "MOD-041", f"line {number} is no conversation or text ({type(error).__name__}).", _HINT
+            "MOD-051", f"line {number} is no conversation or text ({type(error).__name__}).", _HINT
         ) from error
 
 
