@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
+from doyen_training.losses.part import LossBase
 from doyen_training.losses.term import Forward, Term
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+class CrossEntropyPart(LossBase):
+    """``kind = "cross-entropy"``."""
+
+    kind: Literal["cross-entropy"]
+
+    def build(self, folder: Path) -> Term:  # noqa: ARG002 (the signature is that of all parts)
+        """The term."""
+        return CrossEntropy(self.weight)
 
 
 class CrossEntropy(Term):

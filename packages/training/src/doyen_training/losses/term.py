@@ -75,11 +75,11 @@ class Term:
     def begin(self, start: Start) -> None:
         """Called once before the first step, also when a run is resumed, before ``load_state_dict``."""
 
-    def token_columns(self, index: int) -> Mapping[str, Tensor]:
+    def token_columns(self, index: int) -> Mapping[str, Tensor]:  # noqa: ARG002 (a default)
         """Tensors of example ``index`` with one row for each learned token, in order; joined to (N, …)."""
         return {}
 
-    def sample_columns(self, index: int) -> Mapping[str, Tensor]:
+    def sample_columns(self, index: int) -> Mapping[str, Tensor]:  # noqa: ARG002 (a default)
         """Tensors of example ``index``; stacked to (S, …)."""
         return {}
 
