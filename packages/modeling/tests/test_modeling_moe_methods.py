@@ -76,13 +76,14 @@ def test_only_the_selected_experts_move_and_come_back_exactly(tmp_path: Path, fa
     assert method_of(merged) is None
     after = merged.state_dict()
     assert after.keys() == before.keys()
+    changed: set[int] = set()
     for name, tensor in before.items():
         if ".experts." in name:
             moved = (after[name] != tensor).flatten(1).any(1).nonzero().flatten().tolist()
-            assert 5 in moved
-            assert set(moved) <= {1, 5}  # in one family no token goes to expert 1
+            changed |= set(moved)
         else:
             assert torch.equal(after[name], tensor)
+    assert changed == {1, 5}
 
 
 def test_eager_experts_give_the_same_and_leave_no_cache(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from doyen_modeling.methods.bottleneck import Bottleneck
+from doyen_modeling.methods.experts import Experts
 from doyen_modeling.methods.full import Full
 from doyen_modeling.methods.ia3 import IA3
 from doyen_modeling.methods.lora import Lora
@@ -26,6 +27,7 @@ from doyen_modeling.methods.peft import merge_peft
 from doyen_modeling.methods.prefix import Prefix
 from doyen_modeling.methods.prompt import Prompt
 from doyen_modeling.methods.qlora import QLora
+from doyen_modeling.methods.router import Router
 from doyen_modeling.methods.store import (
     CONFIG,
     WEIGHTS,
@@ -39,12 +41,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Method = Annotated[
-    Lora | QLora | Prefix | Prompt | Bottleneck | IA3 | Full | Masked, Field(discriminator="kind")
+    Lora | QLora | Prefix | Prompt | Bottleneck | IA3 | Full | Masked | Experts | Router,
+    Field(discriminator="kind"),
 ]
 
 __all__ = [
-    "CONFIG", "IA3", "WEIGHTS", "Batches", "Bottleneck", "Full", "Lora", "Masked", "Method", "MethodPart", "Prefix",
-    "Prompt", "QLora", "activation_report", "adapter_base", "attach", "bare", "load_adapter", "load_state", "merge",
+    "CONFIG", "IA3", "WEIGHTS", "Batches", "Bottleneck", "Experts", "Full", "Lora", "Masked", "Method", "MethodPart", "Prefix",
+    "Prompt", "QLora", "Router", "activation_report", "adapter_base", "attach", "bare", "load_adapter", "load_state", "merge",
     "method_of", "save_adapter", "state",
 ]  # fmt: skip
 
@@ -64,7 +67,7 @@ def attach(model: Any, method: MethodPart, batches: Batches | None = None) -> An
             f"the model already carries a {there.kind} adapter, a second one was asked for ({method.kind}).",  # type: ignore[attr-defined]
             "Merge the first one, or load the base anew.",
         )
-    return method.attach(model, batches) if isinstance(method, Masked) else method.attach(model)
+    return method.attach(model, batches) if isinstance(method, Masked | Experts) else method.attach(model)
 
 
 def bare(model: Any) -> Any:
