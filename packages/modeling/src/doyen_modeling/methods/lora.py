@@ -41,8 +41,14 @@ class Lora(PeftMethod):
 
     def attach(self, model: Any) -> Any:
         """Wrap ``model`` in PEFT's LoRA. Raises MOD-040 when the targets fit no layer."""
-        wrapped = wrap(model, self.config(), self, self.targets)
-        if self.init == "pissa":
+        if self.init == "zero":
+            return wrap(model, self.config(), self, self.targets)
+        import torch
+
+        with torch.random.fork_rng():
+            # The randomised decomposition must be the same when a run is resumed: it decides what stays in the base.
+            torch.manual_seed(0)
+            wrapped = wrap(model, self.config(), self, self.targets)
             # PiSSA takes its start out of the base's weights: the file needs it to fit the unchanged base.
             wrapped.doyen_start = {name: tensor.clone() for name, tensor in self.tensors(wrapped).items()}
         return wrapped
