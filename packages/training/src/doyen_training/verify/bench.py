@@ -1,6 +1,6 @@
 """The bench that every trial works on: a small pre-trained model, clause records, a short training and two measures.
 
-Shape suffixes: B rows, T tokens of a row, N learned positions, V vocabulary, D width.
+Shape suffixes: B rows, T tokens of a row, N learned positions, V vocabulary.
 """
 
 from __future__ import annotations
@@ -8,25 +8,48 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from doyen_data import Record, sample
 from doyen_training.masking import IGNORED, Example, tokenize
-from doyen_training.verify.corpus import Contract, Split, class_names, clause_records, read_contracts
+from doyen_training.verify.corpus import (
+    Contract,
+    Split,
+    class_names,
+    clause_records,
+    read_contracts,
+    split_of,
+)
 from doyen_training.verify.prepare import PREPARED, prepare
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
     from doyen_training.losses.term import Term
+    from doyen_training.trainer import Trainer
 
 BATCH: Final = 16
+STEPS: Final = 48
+TRAIN: Final = 768
+DEV: Final = 200
+LEARNING_RATE: Final = 1e-3
 MAX_LENGTH: Final = 192
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Clause types to learn: tokenised training records, and records to measure on from other contracts."""
+
+    train: list[Example]
+    dev: list[Record]
+    dev_examples: list[Example]
 
 
 class Bench:
@@ -86,10 +109,17 @@ class Bench:
         """Token ids, and labels at the answers only."""
         return tokenize(records, self.tokenizer, MAX_LENGTH)
 
+    def task(self, seed: int, train: int = TRAIN, dev: int = DEV) -> Task:
+        """The usual task with data drawn by ``seed``: both arms of a trial should take the same."""
+        held = self.records("dev", dev, seed)
+        return Task(
+            train=self.examples(self.records("train", train, seed)),
+            dev=held,
+            dev_examples=self.examples(held),
+        )
+
     def texts(self, split: Split) -> list[str]:
         """The contracts' running text."""
-        from doyen_training.verify.corpus import split_of
-
         return [contract.text for contract in self.contracts if split_of(contract) == split]
 
     def train(
@@ -98,102 +128,138 @@ class Bench:
         examples: Sequence[Example],
         terms: Sequence[Term] | None = None,
         *,
-        steps: int = 60,
+        steps: int = STEPS,
         seed: int = 0,
-        learning_rate: float = 1e-3,
+        learning_rate: float = LEARNING_RATE,
         parameters: Iterable[Tensor] | None = None,
         batch_size: int = BATCH,
-    ) -> None:
-        """Train in place with AdamW, warm-up, cosine and clipping at 1.0; the order of the rows comes from ``seed``.
+        settings: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> Trainer:
+        """Train in place with the product's trainer: AdamW, a tenth of the steps warm-up, cosine, clipping at 1.0.
 
         ``terms`` is one cross-entropy unless given; ``parameters`` are those that require gradients unless given.
+        ``settings`` are further fields of SFTConfig, ``options`` further arguments of Trainer. The order of the rows
+        comes from ``seed``. Returns the trainer, whose ``state`` holds what was logged.
         """
-        from doyen_training.verify.loop import fit
+        import torch
+        from transformers import PrinterCallback
+        from trl import SFTConfig
 
-        fit(
-            model,
-            examples,
-            self.tokenizer,
-            terms=terms,
-            steps=steps,
-            seed=seed,
-            learning_rate=learning_rate,
-            parameters=parameters,
-            batch_size=batch_size,
-        )
+        from doyen_training.trainer import Trainer
+
+        if parameters is not None:
+            wanted = {id(parameter) for parameter in parameters}
+            for parameter in model.parameters():
+                parameter.requires_grad_(id(parameter) in wanted)
+        torch.manual_seed(seed)
+        with tempfile.TemporaryDirectory() as scratch:
+            fields: dict[str, Any] = {
+                "output_dir": scratch,
+                "seed": seed,
+                "data_seed": seed,
+                "max_steps": steps,
+                "per_device_train_batch_size": batch_size,
+                "per_device_eval_batch_size": 2 * batch_size,
+                "learning_rate": learning_rate,
+                "lr_scheduler_type": "cosine",
+                "warmup_steps": steps // 10,
+                "gradient_checkpointing": False,
+                "bf16": False,
+                "use_cpu": True,
+                "logging_steps": 10,
+                "save_strategy": "no",
+                "max_length": None,
+                "disable_tqdm": True,
+                "report_to": "none",
+                "dataloader_pin_memory": False,
+            }
+            trainer = Trainer(
+                model,
+                SFTConfig(**fields | dict(settings or {})),
+                self.tokenizer,
+                examples,
+                terms=list(terms or ()),
+                **options,
+            )
+            trainer.remove_callback(PrinterCallback)
+            trainer.train()
+        model.eval()
+        return trainer
 
     def nll(self, model: Any, examples: Sequence[Example]) -> float:
         """Mean negative log-likelihood of the learned tokens, in nats."""
         import torch
 
         total, count = 0.0, 0
-        for rows in _batches(examples):
-            logits_BTV, labels_BT = self._logits(model, rows)
-            kept = labels_BT != IGNORED
-            total += float(
-                torch.nn.functional.cross_entropy(
-                    logits_BTV[kept].float(), labels_BT[kept], reduction="sum"
-                ).double()
-            )
-            count += int(kept.sum())
+        for batch in self.batches(examples):
+            rows_N = _learned_rows(batch["labels"])
+            logits_NV = _scores(model, batch, rows_N)
+            labels_N = batch["labels"].flatten()[rows_N + 1]
+            total += float(torch.nn.functional.cross_entropy(logits_NV, labels_N, reduction="sum"))
+            count += len(labels_N)
         return total / count
 
     def accuracy(self, model: Any, records: Sequence[Record]) -> float:
         """Share of records whose answer is the likeliest of ``classes``, ranked by its first token."""
-        hits = sum(
-            g == p
-            for g, p in zip(
-                (r.messages[-1].content for r in records), self.predict(model, records), strict=True
-            )
-        )
-        return hits / len(records)
+        found = self.predict(model, records)
+        right = [record.messages[-1].content == name for record, name in zip(records, found, strict=True)]
+        return sum(right) / len(right)
 
     def predict(self, model: Any, records: Sequence[Record]) -> list[str]:
         """The likeliest class for each record."""
         candidates = [self.first_token[name] for name in self.classes]
-        found = []
-        for rows in _batches(self.examples(records)):
-            logits_BTV, labels_BT = self._logits(model, rows)
-            first_B = (labels_BT != IGNORED).int().argmax(dim=1)
-            for row, first in enumerate(first_B.tolist()):
-                found.append(self.classes[int(logits_BTV[row, first, candidates].argmax())])
+        found: list[str] = []
+        for batch in self.batches(self.examples(records)):
+            labels_BT = batch["labels"]
+            first_B = (labels_BT != IGNORED).int().argmax(dim=1) - 1
+            rows_B = first_B + labels_BT.shape[1] * first_B.new_tensor(range(len(labels_BT)))
+            best_B = _scores(model, batch, rows_B)[:, candidates].argmax(dim=1)
+            found += [self.classes[i] for i in best_B.tolist()]
         return found
 
-    def _logits(self, model: Any, rows: Sequence[Example]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits (B, T-1, V) in evaluation mode, and the labels they are to predict (B, T-1)."""
-        import torch
+    def batches(self, examples: Sequence[Example], size: int = 32) -> Iterator[dict[str, Any]]:
+        """Batches of the product's collator, in order."""
+        from doyen_training.collate import Collator
 
-        inputs = pad(rows, pad_token=0)
-        was_training = model.training
-        model.eval()
-        with torch.no_grad():
-            logits_BTV = model(
-                input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False
-            ).logits
-        model.train(was_training)
-        labels_BT = inputs["labels"][:, 1:]
-        # Virtual tokens of a soft prompt stand before the row's own.
-        return logits_BTV[:, -inputs["labels"].shape[1] : -1], labels_BT
+        collate = Collator(examples, pad_token_id=0)
+        for start in range(0, len(examples), size):
+            yield collate([{"indices": [i]} for i in range(start, min(start + size, len(examples)))])
+
+    def summary(self) -> dict[str, Any]:
+        """What the results rest on: the model's digest, size and losses, and the task's classes and majority share."""
+        answers = Counter(record.messages[-1].content for record in self._records["dev"])
+        kept = ("weights_sha256", "parameters", "dev_loss", "chance_loss")
+        return {key: self.prepared[key] for key in kept} | {
+            "classes": len(self.classes),
+            "majority": round(max(answers.values()) / answers.total(), 4),
+            "train_records": len(self._records["train"]),
+            "dev_records": answers.total(),
+        }
 
     def _encode(self, text: str) -> list[int]:
         core: Any = self.tokenizer
         return list(core(text, add_special_tokens=False)["input_ids"])
 
 
-def pad(rows: Sequence[Example], pad_token: int) -> dict[str, torch.Tensor]:
-    """``input_ids``, ``attention_mask`` and ``labels`` (B, T), padded on the right."""
+def _learned_rows(labels_BT: Tensor) -> Tensor:
+    """Numbers of the positions in the flattened (B, T) batch whose next token is learned."""
     import torch
 
-    longest = max(len(row.input_ids) for row in rows)
-    return {
-        "input_ids": torch.tensor([r.input_ids + [pad_token] * (longest - len(r.input_ids)) for r in rows]),
-        "attention_mask": torch.tensor(
-            [[1] * len(r.input_ids) + [0] * (longest - len(r.input_ids)) for r in rows]
-        ),
-        "labels": torch.tensor([r.labels + [IGNORED] * (longest - len(r.labels)) for r in rows]),
-    }
+    learned_BT = torch.zeros_like(labels_BT, dtype=torch.bool)
+    learned_BT[:, :-1] = labels_BT[:, 1:] != IGNORED
+    return learned_BT.flatten().nonzero().squeeze(1)
 
 
-def _batches(examples: Sequence[Example], size: int = 32) -> list[list[Example]]:
-    """Rows in their order, ``size`` at a time."""
-    return [list(examples[start : start + size]) for start in range(0, len(examples), size)]
+def _scores(model: Any, batch: Mapping[str, Any], rows_N: Tensor) -> Tensor:
+    """Logits (N, V) at ``rows_N`` in evaluation mode, float32."""
+    import torch
+
+    from doyen_training.forward import score
+
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        logits_NV = score(model, {key: batch[key] for key in ("input_ids", "attention_mask")}, rows_N)[2]
+    model.train(was_training)
+    return logits_NV

@@ -1,0 +1,65 @@
+import json
+
+import pytest
+
+from doyen_schemas import DoyenError
+from doyen_training.verify.table import merge_results, read_results, render
+
+BENCH = {
+    "weights_sha256": "ab",
+    "parameters": 1_000_000,
+    "dev_loss": 4.2,
+    "chance_loss": 7.6,
+    "classes": 16,
+    "majority": 0.12,
+}
+ROW = {
+    "title": "one against two",
+    "rows": [17],
+    "metric": "accuracy",
+    "higher_is_better": True,
+    "claim": None,
+    "arms": {"baseline": [0.5, 0.6, 0.7], "technique": [0.6, 0.7, 0.8], "random": [0.1, 0.2, 0.3]},
+    "difference": 0.1,
+    "interval": [0.05, 0.15],
+    "verdict": "gain",
+    "seconds": 12.3,
+}
+
+
+def test_rows_are_merged_and_replaced(tmp_path):
+    file = tmp_path / "docs" / "verify.json"
+    merge_results(file, BENCH, {"b": ROW})
+    merge_results(file, BENCH, {"a": ROW, "b": ROW | {"verdict": "worse"}})
+    trials = read_results(file)["trials"]
+    assert list(trials) == ["a", "b"]
+    assert trials["b"]["verdict"] == "worse"
+
+
+def test_rows_of_another_model_do_not_mix(tmp_path):
+    file = tmp_path / "verify.json"
+    merge_results(file, BENCH, {"b": ROW})
+    merge_results(file, BENCH | {"weights_sha256": "cd"}, {"a": ROW})
+    assert list(read_results(file)["trials"]) == ["a"]
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"bench": {}, "trials": {"a": {"title": "t"}}}'])
+def test_another_file_is_neither_read_nor_overwritten(tmp_path, content):
+    file = tmp_path / "verify.json"
+    file.write_text(content)
+    for use in (lambda: read_results(file), lambda: merge_results(file, BENCH, {"a": ROW})):
+        with pytest.raises(DoyenError, match="TRN-094"):
+            use()
+    assert file.read_text() == content
+
+
+def test_the_page_says_what_was_compared_measured_and_claimed():
+    trials = {"a": ROW, "b": ROW | {"verdict": "no gain", "claim": "3| times", "interval": [-0.1, 0.3]}}
+    page = render({"bench": BENCH, "trials": trials})
+    assert "2 techniques: 1 gain, 1 no gain, 0 worse." in page
+    assert (
+        "| `a` | one against two (random 0.2) | accuracy ↑ | 0.6 | 0.7 | +0.1 [+0.05, +0.15] | gain | 3 | 12 | — |"
+        in page
+    )
+    assert "3\\| times" in page
+    assert json.dumps(trials)  # what is rendered is what was written
