@@ -37,11 +37,9 @@ class Poison(CrossEntropy):
     def __init__(self, steps: set[int]) -> None:
         super().__init__()
         self.steps = steps
-        self.step = 0
 
     def loss(self, forward: Forward, count: Tensor | int) -> Tensor:
-        self.step += 1
-        return super().loss(forward, count) * (float("nan") if self.step in self.steps else 1.0)
+        return super().loss(forward, count) * (float("nan") if self.step + 1 in self.steps else 1.0)
 
 
 class Watch(TrainerCallback):

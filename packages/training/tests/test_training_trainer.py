@@ -196,6 +196,9 @@ class Drift:
         self.steps += 1
         return losses["cross_entropy"] + losses["distance"] * self.steps
 
+    def metrics(self) -> dict[str, float]:
+        return {"steps": self.steps}
+
     def state_dict(self) -> dict[str, Any]:
         return {"steps": self.steps}
 
@@ -215,12 +218,13 @@ def test_terms_share_one_pass_and_their_figures_are_logged(
     calls = []
     model.get_base_model().model.register_forward_hook(lambda *_: calls.append(1))
     journal = Journal(tmp_path / "events.jsonl", lambda _: None)
+    distance = Distance()
     trainer = Trainer(
         model,
         settings(tmp_path, max_steps=1),
         base.tokenizer,
         examples(),
-        terms=[CrossEntropy(), Distance()],
+        terms=[CrossEntropy(), distance],
         pack_to=pack_to,
         callbacks=[journal],
     )
@@ -238,6 +242,7 @@ def test_terms_share_one_pass_and_their_figures_are_logged(
         "learning_rate",
     } <= set(last)
     assert last["tokens"] == trainer.tokens_seen > 0
+    assert distance.step == 0
 
 
 @pytest.mark.parametrize("strategy", ["random", "group_by_length"])

@@ -1,4 +1,3 @@
-# ruff: noqa: ARG002 (the signatures are those of transformers' Trainer)
 """TRL's SFTTrainer with loss terms over one forward pass a step, a guard against NaN, and checkpoints that verify.
 
 Shape suffixes: B rows, T tokens of a row, N learned positions of the batch, S samples.
@@ -10,14 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from math import isfinite
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Literal
 
 import torch
 from datasets import Dataset
 from torch import Tensor
 from transformers import PrinterCallback, TrainerCallback
-from transformers.trainer_callback import ExportableState
-from trl import SFTConfig, SFTTrainer
+from trl import SFTConfig
 
 from doyen_schemas import DoyenError
 from doyen_training import checkpoints, guard
@@ -27,23 +25,10 @@ from doyen_training.journal import Journal
 from doyen_training.losses.cross_entropy import CrossEntropy
 from doyen_training.losses.term import Start, Term
 from doyen_training.masking import Example
-
-KEEP: Final = 2
-WEIGHTS: Final = "trainable.safetensors"
-STATE: Final = "state.pt"
+from doyen_training.resumable import Balance, ResumableTrainer
 
 
-class Balance(Protocol):
-    """Joins the weighted losses of the terms to the loss of a step."""
-
-    def combine(self, losses: dict[str, Tensor], model: Any) -> Tensor: ...
-
-    def state_dict(self) -> dict[str, Any]: ...
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
-
-
-class Trainer(SFTTrainer):
+class Trainer(ResumableTrainer):
     """Trains ``model`` on ``train`` with an ordered list of loss terms.
 
     Args:
@@ -167,6 +152,8 @@ class Trainer(SFTTrainer):
             return (loss, {"logits": None}) if return_outputs else loss
         for term in self.terms:
             term.step = self.state.global_step
+        for term in self.terms:
+            term.step = self.state.global_step
         losses = {term.name: term.weight * term.loss(forward, count) for term in self.terms}
         for name, part in losses.items():
             self._parts[name] = self._parts.get(name, torch.zeros_like(part)) + part.detach()
@@ -214,6 +201,7 @@ class Trainer(SFTTrainer):
                 logs.pop("loss", None)
             for term in self.terms:
                 logs |= {f"{term.name}/{key}": value for key, value in term.metrics().items()}
+            logs |= {f"balance/{name}": value for name, value in self._balance_figures().items()}
             self._window = []
         super().log(logs, start_time)
 
@@ -278,6 +266,9 @@ class Trainer(SFTTrainer):
         if self.journal:
             self.journal.note(kind, step, text, **facts)
 
+    def _balance_figures(self) -> Mapping[str, float]:
+        return self.balance.metrics() if self.balance else {}
+
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         if self._sampler is not None:
             return self._sampler
@@ -292,90 +283,6 @@ class Trainer(SFTTrainer):
 
     def _set_signature_columns_if_needed(self) -> None:
         self._signature_columns = ["indices"]
-
-    def _trained(self) -> dict[str, Tensor]:
-        """What is trained or has been: parameters that want a gradient, and those that the optimizer holds."""
-        held = (
-            {id(p) for group in self.optimizer.param_groups for p in group["params"]}
-            if self.optimizer
-            else set()
-        )
-        return {n: p for n, p in self.model.named_parameters() if p.requires_grad or id(p) in held}
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """Write a whole checkpoint; none while steps are being skipped, so that the last one is a good one."""
-        if not self.args.should_save or self.guard.streak:
-            return
-        folder, step = Path(str(self.args.output_dir)), self.state.global_step
-        if self.state.best_global_step == step:
-            self.state.best_model_checkpoint = str(folder / f"{checkpoints.PREFIX}{step}")
-        self.store_flos()
-        checkpoints.write_checkpoint(folder, step, self._fill)
-        best = self.state.best_model_checkpoint
-        checkpoints.rotate(folder, KEEP, [Path(best).name] if best else [])
-
-    def _fill(self, part: Path) -> None:
-        from safetensors.torch import save_file
-
-        save_file({n: p.detach().contiguous() for n, p in self._trained().items()}, part / WEIGHTS)
-        self._save_optimizer_and_scheduler(str(part))
-        self._save_scaler(str(part))
-        self._save_rng_state(str(part))
-        for callback in [*self.callback_handler.callbacks, self.control]:
-            if isinstance(callback, ExportableState):
-                self.state.stateful_callbacks[type(callback).__name__] = callback.state()
-        self.state.save_to_json(str(part / "trainer_state.json"))
-        state = {
-            "terms": {term.name: term.state_dict() for term in self.terms},
-            "balance": self.balance.state_dict() if self.balance else {},
-            "tokens": self.tokens_seen,
-            "restored": self.guard.restored,
-        }
-        torch.save(state, part / STATE)
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        """At a resume: weights, terms and counters. transformers loads optimizer, schedule and generators itself."""
-        self._load_weights(Path(resume_from_checkpoint))
-        state = self._load_terms(Path(resume_from_checkpoint))
-        self.tokens_seen = state["tokens"]
-        self.guard.restored = state["restored"]
-
-    def _load_callback_state(self) -> None:
-        """Early stopping's patience and the like, in place; transformers would put new callbacks into the loop."""
-        for callback in self.callback_handler.callbacks:
-            saved = self.state.stateful_callbacks.get(type(callback).__name__)
-            if isinstance(callback, ExportableState) and saved:
-                for name, value in saved["attributes"].items():
-                    setattr(callback, name, value)
-        best = Path(str(self.args.output_dir)) / f"{checkpoints.PREFIX}{self.state.best_global_step}"
-        self.state.best_model_checkpoint = str(best) if best.is_dir() else None  # the run may have been moved
-
-    def _load_terms(self, checkpoint: Path) -> dict[str, Any]:
-        state: dict[str, Any] = torch.load(checkpoint / STATE, weights_only=True)
-        for term in self.terms:
-            term.load_state_dict(state["terms"][term.name])
-        if self.balance:
-            self.balance.load_state_dict(state["balance"])
-        return state
-
-    def _load_weights(self, checkpoint: Path) -> None:
-        from safetensors.torch import load_file
-
-        parameters = dict(self.model.named_parameters())
-        with torch.no_grad():
-            for name, tensor in load_file(checkpoint / WEIGHTS).items():
-                parameters[name].copy_(tensor)
-
-    def _load_moments(self, checkpoint: Path) -> None:
-        """The optimizer's state; from scratch when parameters were unfrozen since the checkpoint."""
-        saved = torch.load(checkpoint / "optimizer.pt", map_location="cpu", weights_only=True)
-        try:
-            self.optimizer.load_state_dict(saved)
-        except ValueError:
-            self.optimizer.state.clear()
-
-    def _load_best_model(self) -> None:
-        self._load_weights(Path(str(self.state.best_model_checkpoint)))
 
 
 def _rows(examples: Sequence[Example], first: int, pack_to: int | None) -> Dataset:
