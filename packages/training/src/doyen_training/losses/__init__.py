@@ -22,16 +22,19 @@ from doyen_training.losses.attention import AttentionPart
 from doyen_training.losses.cross_entropy import CrossEntropyPart
 from doyen_training.losses.distillation import DistillationPart
 from doyen_training.losses.pgd import PgdPart
+from doyen_training.losses.router import RouterPart
 from doyen_training.losses.term import Forward, Start, Term
 
 # What a ``[[loss]]`` table may be.
 LossPart = Annotated[
-    CrossEntropyPart | DistillationPart | AttentionPart | PgdPart,
+    CrossEntropyPart | DistillationPart | AttentionPart | PgdPart | RouterPart,
     Field(discriminator="kind"),
 ]
 
 
-def build(part: CrossEntropyPart | DistillationPart | AttentionPart | PgdPart, folder: Path) -> Term:
+def build(
+    part: CrossEntropyPart | DistillationPart | AttentionPart | PgdPart | RouterPart, folder: Path
+) -> Term:
     """The term of a ``[[loss]]`` table. ``folder`` is what the paths of the recipe are relative to.
 
     Raises TRN-060 and TRN-061 when the cache of a teacher is absent or damaged, MOD-… for a teacher in memory.
@@ -46,6 +49,7 @@ __all__ = [
     "Forward",
     "LossPart",
     "PgdPart",
+    "RouterPart",
     "Start",
     "Term",
     "build",

@@ -52,7 +52,7 @@ class GradNormPart(_BalanceBase):
 
 
 class UncertaintyPart(_BalanceBase):
-    """``kind = "uncertainty"``. ``rate`` is the step of the weights' own optimizer."""
+    """``kind = "uncertainty"``. ``rate`` is the share of the way to the target that the weights go in a pass."""
 
     kind: Literal["uncertainty"]
     rate: Annotated[float, Field(gt=0, le=1)] = 0.02
@@ -162,16 +162,14 @@ class GradNorm:
 class Uncertainty:
     """Uncertainty weighting (Kendall et al. 2018, arXiv:1705.07115): ``sum of exp(-s_i) L_i + s_i / 2``.
 
-    ``s_i``, the logarithm of a term's variance, is learned with Adam beside the model. ``s_i / 2`` does not depend on
-    the model and stays out of the loss that is returned. At the optimum a term's weight is ``1 / (2 L_i)``.
+    The minimum over ``s_i``, the logarithm of a term's variance, is ``log(2 L_i)``: there a term weighs
+    ``1 / (2 L_i)``. The logarithms go ``rate`` of the way there in each pass, instead of a gradient step whose length
+    would depend on the scale of the losses. ``s_i / 2`` does not depend on the model and is left out.
     """
 
     def __init__(self, rate: float = 0.02) -> None:
         self.rate = rate
         self.logs: dict[str, float] = {}
-        self._first: dict[str, float] = {}
-        self._second: dict[str, float] = {}
-        self._steps = 0
 
     def combine(self, losses: Mapping[str, Tensor], model: Any) -> Tensor:
         """The weighted sum; in training the variances are learned first."""
@@ -182,36 +180,20 @@ class Uncertainty:
             torch.distributed.all_reduce(values)
             values = values / torch.distributed.get_world_size()
         if model.training and bool(torch.isfinite(values).all()):
-            self._update(dict(zip(losses, values.tolist(), strict=True)))
-        return torch.stack(
-            [math.exp(-self.logs.get(name, 0.0)) * loss for name, loss in losses.items()]
-        ).sum()
+            for name, value in zip(losses, values.tolist(), strict=True):
+                target = -math.log(min(max(1 / max(2 * value, 1e-12), LIMITS[0]), LIMITS[1]))
+                log = self.logs.get(name, 0.0)
+                self.logs[name] = log + self.rate * (target - log)
+        return torch.stack([math.exp(-self.logs.get(name, 0.0)) * loss for name, loss in losses.items()]).sum()
 
     def metrics(self) -> dict[str, float]:
         """The weights, for the event log."""
         return {name: round(math.exp(-value), 6) for name, value in self.logs.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """Variances and the moments of Adam."""
-        return {
-            "logs": dict(self.logs),
-            "first": dict(self._first),
-            "second": dict(self._second),
-            "steps": self._steps,
-        }
+        """The logarithms of the variances."""
+        return {"logs": dict(self.logs)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take back what ``state_dict`` gave."""
-        self.logs, self._steps = dict(state["logs"]), int(state["steps"])
-        self._first, self._second = dict(state["first"]), dict(state["second"])
-
-    def _update(self, values: Mapping[str, float]) -> None:
-        """A step of Adam (Kingma and Ba 2015, usual constants) on each s."""
-        self._steps += 1
-        for name, value in values.items():
-            log = self.logs.get(name, 0.0)
-            slope = 0.5 - math.exp(-log) * value
-            self._first[name] = first = 0.9 * self._first.get(name, 0.0) + 0.1 * slope
-            self._second[name] = second = 0.999 * self._second.get(name, 0.0) + 0.001 * slope**2
-            step = first / (1 - 0.9**self._steps) / (math.sqrt(second / (1 - 0.999**self._steps)) + 1e-8)
-            self.logs[name] = min(max(log - self.rate * step, -9.0), 9.0)
+        self.logs = dict(state["logs"])
