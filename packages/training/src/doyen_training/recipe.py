@@ -35,7 +35,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from doyen_modeling.base import DEFAULT_BASE, parse_source
+from doyen_modeling.methods import Lora, Method
 from doyen_schemas import DoyenError
+from doyen_training.losses import LossPart
+from doyen_training.losses.balance import BalancePart, FixedPart
+from doyen_training.losses.cross_entropy import CrossEntropyPart
 
 
 class Part(BaseModel):
@@ -74,16 +78,6 @@ class DataPart(Part):
     packing: bool = False
 
 
-class LoraPart(Part):
-    """LoRA: rank, scale and the linear layers that get an adapter (never the output layer)."""
-
-    kind: Literal["lora"] = "lora"
-    rank: Annotated[int, Field(ge=1, le=512)] = 8
-    alpha: Annotated[int, Field(gt=0)] = 16
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    targets: Literal["all-linear"] | Annotated[tuple[str, ...], Field(min_length=1)] = "all-linear"
-
-
 class RunPart(Part):
     """The optimisation. ``max_steps`` wins over ``epochs``; ``precision`` auto is bf16 where matrix units exist."""
 
@@ -109,6 +103,24 @@ class RunPart(Part):
         return self
 
 
+class EarlyStoppingPart(Part):
+    """Stop when ``metric`` on the dev records has not improved for ``patience`` evaluations; keep the best weights.
+
+    ``loss`` is the cross-entropy; ``exact`` the share of records whose learned tokens are all predicted, which is
+    what greedy decoding would answer word for word.
+    """
+
+    metric: Literal["loss", "exact"] = "loss"
+    patience: Annotated[int, Field(ge=1)] = 3
+    threshold: Annotated[float, Field(ge=0)] = 0.0
+
+
+class NanGuardPart(Part):
+    """How many steps in a row may be skipped because loss or gradient are not finite."""
+
+    skips: Annotated[int, Field(ge=0, le=1000)] = 3
+
+
 class Recipe(Part):
     """A whole recipe."""
 
@@ -116,8 +128,37 @@ class Recipe(Part):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 17
     base: BasePart = BasePart()
     data: DataPart
-    method: LoraPart = LoraPart()
+    method: Method = Lora()
+    loss: Annotated[tuple[LossPart, ...], Field(min_length=1)] = (CrossEntropyPart(kind="cross-entropy"),)
+    balance: BalancePart = FixedPart()
+    early_stopping: EarlyStoppingPart | None = None
+    nan_guard: NanGuardPart = NanGuardPart()
     run: RunPart
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Recipe:
+        wrong = []
+        if self.run.gradient_checkpointing and not self.method.checkpointing:
+            wrong.append(f"run.gradient_checkpointing cannot be used with method.kind = {self.method.kind!r}")
+        if self.data.packing and not self.method.packing:
+            wrong.append(f"data.packing cannot be used with method.kind = {self.method.kind!r}")
+        if self.base.adapter is not None and "method" in self.model_fields_set:
+            wrong.append("base.adapter brings its own method: leave [method] out")
+        kinds = [part.kind for part in self.loss]
+        wrong += [
+            f"[[loss]] has two tables of kind {kind!r}"
+            for kind in dict.fromkeys(kinds)
+            if kinds.count(kind) > 1
+        ]
+        if self.balance.kind != "fixed" and len(kinds) < 2:
+            wrong.append(
+                f"balance.kind = {self.balance.kind!r} balances several [[loss]] tables, and there is one"
+            )
+        if self.early_stopping is not None and self.data.dev is None:
+            wrong.append("[early_stopping] needs data.dev")
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
 
     def digest(self) -> str:
         """sha256 over the values, defaults included: comments and key order do not count."""
