@@ -37,9 +37,13 @@ def fold_router_deltas(model: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """What one router did in the last forward pass, and what it would have done as it was at the start."""
+    """What one router did in the last forward pass, and what it would have done as it was at the start.
+
+    ``own_TE`` are its logits with gradients to its own weights only, ``original_TE`` those of the original weights.
+    """
 
     logits_TE: Tensor
+    own_TE: Tensor
     original_TE: Tensor
     index_TK: Tensor
     sigmoid: bool
@@ -84,13 +88,14 @@ class _Keep:
         with torch.no_grad():
             original_TE = torch.nn.functional.linear(hidden_TH.float(), self.weight_EH.float())
         sigmoid = hasattr(router, "e_score_correction_bias")
-        self.seen[self.layer] = Routing(output[0], original_TE, output[2].detach(), sigmoid)
+        own_TE = torch.nn.functional.linear(hidden_TH.float(), router.weight.float())
+        self.seen[self.layer] = Routing(output[0], own_TE, original_TE, output[2].detach(), sigmoid)
 
 
 def router_drift(routing: Routing, keep_T: Tensor) -> Tensor:
     """Mean over the kept tokens of KL(original router ‖ router) on the same hidden states, in nats."""
     original_TE = routing.probabilities(routing.original_TE)[keep_T]
-    now_TE = routing.probabilities(routing.logits_TE)[keep_T]
+    now_TE = routing.probabilities(routing.own_TE)[keep_T]
     tiny = 1e-20
     return (original_TE * ((original_TE + tiny).log() - (now_TE + tiny).log())).sum(-1).mean()
 
