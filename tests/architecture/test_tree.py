@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -16,13 +17,14 @@ TOP = {
     ".ci", ".gitignore", ".python-version", "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "SECURITY.md",
     "infra", "packages", "pyproject.toml", "shared", "tests", "uv.lock", "verticals",
 }  # fmt: skip
-TEXT = {".py", ".md", ".toml", ".yaml", ".yml", ".json", ".html", ".css", ".js", ".sh", ".txt", ""}
+TEXT = {".pem", ".py", ".md", ".toml", ".yaml", ".yml", ".json", ".html", ".css", ".js", ".sh", ".txt", ""}
 WEIGHTS = {".safetensors", ".onnx", ".npz", ".npy"}
 PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".joblib", ".ckpt"}
 # Put together, so that this file does not hold what it forbids.
 FORBIDDEN = {
     "a path of someone's machine": re.compile(r"(?<![\w.}])/(?:home|root|work|Users)" + r"/\w"),
     "a package registry's host": re.compile(r"\b(?:pypi" + r"\.org|files\.pythonhosted|download\.pytorch)"),
+    "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE " + r"KEY-----\s*\n\s*[A-Za-z0-9+/]{32}"),
     "unfinished work": re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME)\b"),
 }
 
@@ -78,11 +80,18 @@ def test_weights_are_few_and_not_pickled() -> None:
 
 
 @pytest.mark.parametrize("vertical", sorted(path.name for path in (ROOT / "verticals").iterdir()))
-def test_the_shipped_adapter_is_what_its_manifest_says(vertical: str) -> None:
+def test_the_shipped_adapter_is_what_its_release_says(vertical: str) -> None:
     folder = ROOT / "verticals" / vertical / "src" / f"doyen_{vertical}" / "adapter"
     adapter = adapters.load(folder, vertical=vertical)
-    assert any(name.endswith(".safetensors") for name in adapter.manifest.files)
-    assert "MODEL_CARD.md" in adapter.manifest.files
-    assert adapter.manifest.licences
+    assert any(name.endswith(".safetensors") for name in adapter.release.files)
+    assert "MODEL_CARD.md" in adapter.release.files
+    assert adapter.release.licences
+    assert adapter.release.evaluation
+    assert adapter.release.primary
+    assert adapter.release.probes
+    assert adapter.release.signature
+    gate = json.loads((folder.parent / "adapter.gate.json").read_text())
+    assert gate["passed"]
+    assert gate["candidate"]["digest"] == adapter.digest, "the gate's result is of another release"
     ignored = {path for path in folder.rglob("*") if path.is_file()} - set(tracked())
     assert not ignored, f"in the folder, but not under version control: {ignored}"

@@ -124,11 +124,11 @@ def test_the_legal_wheel_holds_the_released_adapter(installed: Installation) -> 
         inside = [
             name for name in wheel.namelist() if name.startswith("doyen_legal/adapter/") and name[-1] != "/"
         ]
-        manifest = json.loads(wheel.read("doyen_legal/adapter/manifest.json"))
+        release = json.loads(wheel.read("doyen_legal/adapter/release.json"))
         assert {name.removeprefix("doyen_legal/adapter/") for name in inside} == {
-            *manifest["files"], "manifest.json",
+            *release["files"], "release.json",
         }  # fmt: skip
-        for name, listed in manifest["files"].items():
+        for name, listed in release["files"].items():
             content = wheel.read(f"doyen_legal/adapter/{name}")
             assert hashlib.sha256(content).hexdigest() == listed["sha256"], name
     assert installed.wheels["doyen_legal"].stat().st_size < 60_000_000

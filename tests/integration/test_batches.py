@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from doyen_runtime.adapters import describe
-from doyen_schemas import AdapterManifest
+from doyen_runtime.adapters import describe, render
+from doyen_schemas import AdapterRelease
 
 from .conftest import Site, wait
 
@@ -25,10 +25,10 @@ def adapter(folder: Path, version: str) -> Path:
     """An adapter folder whose one file holds its version."""
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps({"version": version}))
-    manifest = AdapterManifest(
+    release = AdapterRelease(
         name="testkit", version=version, vertical="testkit", requires_runtime=">=0.1", bases={}, files=describe(folder)
     )  # fmt: skip
-    (folder / "manifest.json").write_text(manifest.model_dump_json())
+    (folder / "release.json").write_text(render(release))
     return folder
 
 

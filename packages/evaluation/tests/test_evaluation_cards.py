@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from doyen_evaluation.cards import CardText, Figure, figures_from, model_card
-from doyen_schemas import AdapterManifest, BaseRef, DoyenError
+from doyen_schemas import AdapterRelease, DoyenError, ReleaseBase
 
-MANIFEST = AdapterManifest(
+RELEASE = AdapterRelease(
     name="legal-extractor", version="0.1.0", vertical="legal", requires_runtime=">=0.1,<0.2",
-    bases={"encoder": BaseRef(source="wheel:encoder==1.0", weights_sha256="a" * 64, tokenizer_sha256="b" * 64)},
+    bases={"encoder": ReleaseBase(source="wheel:encoder==1.0", weights_sha256="a" * 64, tokenizer_sha256="b" * 64)},
     files={}, data={"CUAD v1, train part": "344 contracts"}, licences={"CUAD v1, train part": "CC BY 4.0"},
     seeds=[0, 1, 2],
 )  # fmt: skip
@@ -32,7 +32,7 @@ def test_a_card_states_what_a_release_must_state() -> None:
         METRICS, ROWS, floors={"aupr": "TF-IDF .568"}, targets={"aupr": 0.65, "micro_f1": 0.64}
     )
     card = model_card(
-        MANIFEST, TEXT, {"CUAD dev": rows}, per_label={"Governing Law": {"f1": 0.9312, "n": 58}}
+        RELEASE, TEXT, {"CUAD dev": rows}, per_label={"Governing Law": {"f1": 0.9312, "n": 58}}
     )
     for line in (
         "# Contract clause extractor",
@@ -53,12 +53,12 @@ def test_a_card_states_what_a_release_must_state() -> None:
 
 
 def test_tables_cannot_be_broken_by_their_text() -> None:
-    card = model_card(MANIFEST, TEXT, {"x": [Figure("a | b\nc", None)]})
+    card = model_card(RELEASE, TEXT, {"x": [Figure("a | b\nc", None)]})
     assert "| a \\| b c |  |  |  |  |  |" in card
 
 
 def test_a_licence_that_is_missing_shows() -> None:
-    manifest = MANIFEST.model_copy(update={"data": {**MANIFEST.data, "other": "commit 1"}})
+    manifest = RELEASE.model_copy(update={"data": {**RELEASE.data, "other": "commit 1"}})
     assert "| other | not stated | commit 1 |" in model_card(manifest, TEXT, {"x": [Figure("a", 1.0)]})
 
 
@@ -67,5 +67,5 @@ def test_bad_input_is_named() -> None:
         figures_from(METRICS, {"p_at_80r": "P@80R"})
     assert missing.value.code == "EVA-008"
     with pytest.raises(DoyenError, match="known failures") as empty:
-        model_card(MANIFEST, replace(TEXT, known_failures=[]), {"x": [Figure("a", 1.0)]})
+        model_card(RELEASE, replace(TEXT, known_failures=[]), {"x": [Figure("a", 1.0)]})
     assert empty.value.code == "EVA-009"

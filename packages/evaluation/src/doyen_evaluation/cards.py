@@ -1,6 +1,6 @@
-"""Model cards (Mitchell et al. 2019, arXiv:1810.03993) rendered from the shipped manifest and measured figures.
+"""Model cards (Mitchell et al. 2019, arXiv:1810.03993) rendered from the release and measured figures.
 
-Nothing in a card is typed by hand twice: licences and data come from ``manifest.json``, figures from the
+Nothing in a card is typed by hand twice: licences and data come from ``release.json``, figures from the
 evaluation's JSON, and only the description, limits and commands are prose.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from doyen_schemas import AdapterManifest, DoyenError
+from doyen_schemas import AdapterRelease, DoyenError
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,13 @@ _TEMPLATE: Final = """\
 
 | | |
 |---|---|
-| version | {{ manifest.name }} {{ manifest.version }} |
-| vertical | {{ manifest.vertical }} |
-| needs | doyen-runtime {{ manifest.requires_runtime }} |
-{% if manifest.seeds -%}
-| seeds | {{ manifest.seeds | join(", ") }} |
+| version | {{ release.name }} {{ release.version }} |
+| vertical | {{ release.vertical }} |
+| needs | doyen-runtime {{ release.requires_runtime }} |
+{% if release.seeds -%}
+| seeds | {{ release.seeds | join(", ") }} |
 {% endif -%}
-{% for part, base in manifest.bases.items() -%}
+{% for part, base in release.bases.items() -%}
 | base of `{{ part }}` | `{{ base.source }}`, weights `{{ base.weights_sha256[:12] }}` |
 {% endfor %}
 ## Use
@@ -76,7 +76,7 @@ Not for:
 | data | licence | sha256 or commit |
 |---|---|---|
 {% for name in names -%}
-| {{ name | cell }} | {{ manifest.licences.get(name, "not stated") | cell }} | {{ manifest.data.get(name, "") | cell }} |
+| {{ name | cell }} | {{ release.licences.get(name, "not stated") | cell }} | {{ release.data.get(name, "") | cell }} |
 {% endfor %}
 ## Protocol
 
@@ -159,7 +159,7 @@ def figures_from(
 
 
 def model_card(
-    manifest: AdapterManifest,
+    release: AdapterRelease,
     text: CardText,
     tables: Mapping[str, Sequence[Figure]],
     *,
@@ -169,7 +169,7 @@ def model_card(
     empty = [
         name
         for name, value in {
-            "licences": manifest.licences, "protocol": text.protocol, "known failures": text.known_failures,
+            "licences": release.licences, "protocol": text.protocol, "known failures": text.known_failures,
             "commands": text.commands, "figures": tables,
         }.items()
         if not value
@@ -180,9 +180,9 @@ def model_card(
 
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
     environment.filters |= {"number": _number, "interval": _interval, "cell": _cell}
-    names = sorted({*manifest.data, *manifest.licences})
+    names = sorted({*release.data, *release.licences})
     page = environment.from_string(_TEMPLATE).render(
-        manifest=manifest, text=text, tables=tables, per_label=per_label, names=names
+        release=release, text=text, tables=tables, per_label=per_label, names=names
     )
     return page.rstrip("\n") + "\n"
 

@@ -272,6 +272,12 @@ def tokenizer_digest(folder: Path) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def template_digest(folder: Path) -> str:
+    """sha256 of the chat template's text; empty where the base has none."""
+    template = folder / "chat_template.jinja"
+    return _sha256(template) if template.is_file() else ""
+
+
 def _record(source: str, folder: Path) -> BaseRecord:
     files = {
         file.name: AdapterFile(sha256=_sha256(file), bytes=file.stat().st_size)

@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     home: Folder = Field(default_factory=lambda: platformdirs.user_state_path("doyen"))
     cache: Folder = Field(default_factory=lambda: platformdirs.user_cache_path("doyen"))
     data: Folder = Path("../shared/data")
+    releases: Folder | None = None
+    trusted_keys: Folder | None = None
+    unsigned_adapters: Folder | None = None
 
     ledger_url: str = Field(default="", repr=False)
     broker_url: str = Field(default="filesystem://", repr=False)

@@ -53,6 +53,8 @@ class Vertical:
         validate_options: ``--option`` pairs to the complete, JSON-able options, in which files are named by
             their content's digest too if the content matters; raises DoyenError.
         bench: runs the vertical's benchmark and returns its JSON-able figures.
+        probe: answers of the weights in an adapter folder to an input that never changes, as numbers by name. A
+            release records them, and the gate compares them again before a promotion.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Vertical:
     review: Callable[[Path, Mapping[str, Any]], dict[str, Any]]
     validate_options: Callable[[Mapping[str, Any]], dict[str, Any]] = no_options
     bench: Callable[[], dict[str, Any]] | None = None
+    probe: Callable[[Path], dict[str, float]] | None = None
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

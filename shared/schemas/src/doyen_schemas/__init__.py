@@ -1,6 +1,15 @@
-"""Doyen's vocabulary, on pydantic alone: documents, evidence, findings, reports, manifests, errors."""
+"""Doyen's vocabulary, on pydantic alone: documents, evidence, findings, reports, releases, errors."""
 
-from doyen_schemas.adapter import AdapterFile, AdapterManifest, BaseRef
+from doyen_schemas.adapter import (
+    AdapterFile,
+    AdapterRelease,
+    BaseRef,
+    Measurement,
+    Probe,
+    Promoted,
+    ReleaseBase,
+    ReleaseId,
+)
 from doyen_schemas.document import Box, Document, Edit, Page, Run, Section
 from doyen_schemas.errors import DoyenError
 from doyen_schemas.report import (
@@ -17,7 +26,7 @@ from doyen_schemas.report import (
 )
 
 __all__ = [
-    "AdapterFile", "AdapterManifest", "BaseRef", "Box", "Document", "DocumentInfo", "DoyenError", "Edit",
-    "Evidence", "Finding", "Page", "Priority", "PriorityReason", "Report", "Run", "Section", "Severity",
-    "Stage", "Status", "Value",
+    "AdapterFile", "AdapterRelease", "BaseRef", "Box", "Document", "DocumentInfo", "DoyenError", "Edit",
+    "Evidence", "Finding", "Measurement", "Page", "Priority", "PriorityReason", "Probe", "Promoted",
+    "ReleaseBase", "ReleaseId", "Report", "Run", "Section", "Severity", "Stage", "Status", "Value",
 ]  # fmt: skip

@@ -22,6 +22,7 @@ that of an empty adapter.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import signal
@@ -107,6 +108,11 @@ def adapter_digest() -> str:
     return adapters.digest(Path(folder)) if folder else hashlib.sha256(b"").hexdigest()
 
 
+def probe(folder: Path) -> dict[str, float]:
+    """The number ``answer`` in the adapter folder's ``config.json``."""
+    return {"answer": float(json.loads((folder / "config.json").read_text())["answer"])}
+
+
 def bench() -> dict[str, Any]:
     """Nothing is measured."""
     return {"documents_per_second": 1.0}
@@ -132,4 +138,5 @@ VERTICAL = Vertical(
     review=review,
     validate_options=validate_options,
     bench=bench,
+    probe=probe,
 )

@@ -187,12 +187,12 @@ class Reviewer:
         from doyen_runtime import adapters
 
         folder = self._adapter or ADAPTER_FOLDER
-        manifest = adapters.read_manifest(folder)
+        release = adapters.read_release(folder)
         versions = {
             "doyen-legal": version("doyen-legal"),
             "pipeline": PIPELINE_VERSION,
-            "adapter": f"{manifest.name} {manifest.version}",
-            "adapter_digest": adapters.manifest_digest(manifest),
+            "adapter": f"{release.name} {release.version}",
+            "adapter_digest": adapters.release_digest(release),
         }
         if playbook is not None:
             versions["playbook"] = f"{playbook.name} {playbook.version}"

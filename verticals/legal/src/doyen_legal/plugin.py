@@ -58,6 +58,13 @@ def bench() -> dict[str, Any]:
     return run()
 
 
+def probe(folder: Path) -> dict[str, float]:
+    """Fixed answers of an adapter folder, for its release."""
+    from doyen_legal.probe import probe as run
+
+    return run(folder)
+
+
 def review(path: Path, options: Mapping[str, Any]) -> dict[str, Any]:
     """One document of a batch."""
     return review_file(path, {key: value for key, value in options.items() if key not in _DIGESTS})
@@ -72,4 +79,5 @@ VERTICAL: Final = Vertical(
     review=review,
     validate_options=validate_options,
     bench=bench,
+    probe=probe,
 )

@@ -65,24 +65,59 @@ def nli(
 
 @app.command()
 def release(
-    folder: Annotated[Path, typer.Option(help="The adapter folder to describe.")],
+    folder: Annotated[Path, typer.Option(help="The adapter folder to release, in place.")],
     adapter_version: Annotated[str, typer.Option("--version", help="Semantic version of the weights.")],
-    metrics: Annotated[Path, typer.Option(help="JSON of the measured figures, by protocol.")],
+    metrics: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON of the measured figures by protocol; by default the folder's evaluation.json."
+        ),
+    ] = None,
     data: Data = None,
+    first: Annotated[
+        bool, typer.Option("--first", help="Nothing was published before: no rule for the version.")
+    ] = False,
+    max_forgetting: Annotated[
+        float,
+        typer.Option(min=0, help="Percent by which the reviewer may raise perplexity on general text."),
+    ] = 10.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Write the model card and ``manifest.json`` (digests, bases, data, licences, recipes) of an adapter folder."""
-    from doyen_legal.release import write_release
-    from doyen_runtime.adapters import file_sha256
+    """Write the model card and the signed ``release.json`` of an adapter folder, and hold it to the gate.
+
+    The private key is read from DOYEN_SIGNING_KEY. The gate compares with the release that stood in the folder, and
+    its result is written beside the folder.
+
+    Example: doyen legal train release --folder src/doyen_legal/adapter --version 0.2.0 --metrics figures.json
+    """
+    from doyen_evaluation.release.gate import run_gate
+    from doyen_evaluation.release.store import refuse, write_gate
+    from doyen_legal.release import withdraw, write_release
+    from doyen_runtime import adapters
 
     legal = _data(data) / "legal"
     files = [
         *(legal / "cuad" / name for name in ("train.jsonl.gz", "dev.jsonl.gz")),
         *(legal / "contract-nli" / name for name in ("pairs_train.csv.gz", "pairs_dev.csv.gz")),
     ]
-    digests = {f"{file.parent.name}/{file.name}": file_sha256(file) for file in files}
-    typer.echo(
-        str(write_release(folder, adapter_version, json.loads(metrics.read_text(encoding="utf-8")), digests))
-    )
+    digests = {f"{file.parent.name}/{file.name}": adapters.file_sha256(file) for file in files}
+    standing = (folder / adapters.RELEASE).is_file() and not first
+    previous = adapters.read_release(folder) if standing else None
+    figures = json.loads((metrics or folder / "evaluation.json").read_text(encoding="utf-8"))
+    written = write_release(folder, adapter_version, figures, digests, previous=previous)
+    result = run_gate(folder, before=previous, max_forgetting=max_forgetting)
+    write_gate(folder, result)
+    if not result.passed:
+        withdraw(folder, previous)
+    if as_json:
+        print(
+            json.dumps({"digest": adapters.release_digest(written), "gate": result.model_dump(mode="json")})
+        )
+    else:
+        typer.echo(f"{written.name} {written.version}: signed with {written.key_id}")
+        for check in result.checks:
+            typer.echo(f"  {check.verdict:15} {check.name}: {check.reason}")
+    refuse(result)
 
 
 def _data(data: Path | None) -> Path:

@@ -36,9 +36,9 @@ class Extractor:
 
     @classmethod
     def shipped(cls, folder: Path = ADAPTER_FOLDER) -> Extractor:
-        """The extractor of an adapter folder, verified against its manifest and the installed encoder.
+        """The extractor of an adapter folder, verified against its release and the installed encoder.
 
-        Raises RUN-010 to RUN-019 (folder or base not as the manifest says).
+        Raises RUN-010 to RUN-019 (folder or base not as released), RUN-040 to RUN-044 (signature).
         """
         return _shipped(folder.resolve())
 
