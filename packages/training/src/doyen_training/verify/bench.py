@@ -74,6 +74,7 @@ class Bench:
         )
         labels = {clause.label for contract in self.contracts for clause in contract.clauses}
         self.first_token = {label: self._encode(label)[0] for label in labels}
+        self._tokenised: dict[Record, Example] = {}
         self.classes = class_names(self.contracts, self.first_token)
 
     @property
@@ -106,8 +107,11 @@ class Bench:
         return sample(self._records[split], count, seed)
 
     def examples(self, records: Sequence[Record]) -> list[Example]:
-        """Token ids, and labels at the answers only."""
-        return tokenize(records, self.tokenizer, MAX_LENGTH)
+        """Token ids, and labels at the answers only. Each record is tokenised once: the template is the slow part."""
+        new = [record for record in dict.fromkeys(records) if record not in self._tokenised]
+        if new:
+            self._tokenised |= zip(new, tokenize(new, self.tokenizer, MAX_LENGTH), strict=True)
+        return [self._tokenised[record] for record in records]
 
     def task(self, seed: int, train: int = TRAIN, dev: int = DEV) -> Task:
         """The usual task with data drawn by ``seed``: both arms of a trial should take the same."""
