@@ -144,6 +144,20 @@ def test_bench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
     assert capsys.readouterr().err.startswith("RUN-009: ")
 
 
+def test_an_installed_benchmark_has_a_name_of_its_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from importlib.metadata import EntryPoint
+
+    from doyen_runtime.commands import bench
+
+    point = EntryPoint("planted", "math:sqrt", "doyen.benches")
+    monkeypatch.setattr(EntryPoint, "load", lambda self: lambda: {"rate": 2.5})
+    monkeypatch.setattr(bench, "entry_points", lambda group: [point] if group == "doyen.benches" else [])
+    assert cli.run(["bench", "planted", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"rate": 2.5}
+
+
 def test_a_reader_that_goes_away_is_not_an_error() -> None:
     command = [sys.executable, "-m", "doyen_runtime", "version", "--json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
