@@ -36,10 +36,8 @@ def dense(kind: str, seed: int = 0, **more: Any) -> Any:
         num_key_value_heads=2, initializer_range=0.2, **DENSE.get(kind, {}) | more,
     )  # fmt: skip
     model = AutoModelForCausalLM.from_config(config).eval()
-    for (
-        name,
-        parameter,
-    ) in model.named_parameters():  # biases and norms start at 0 and 1: every tensor must count
+    # Biases and norms start at 0 and 1: every tensor must count.
+    for parameter in model.parameters():
         if parameter.ndim == 1:
             torch.nn.init.uniform_(parameter, 0.5, 1.5)
     return model
