@@ -18,6 +18,7 @@ TINY = prepare.RECIPE | {
     "heads": 2,
     "kv_heads": 1,
     "steps": 20,
+    "format_steps": 5,
 }
 SENTENCES = {
     "Governing Law": "This agreement is governed by the laws of the State of {}, whatever its rules on conflict.",

@@ -26,7 +26,7 @@ from doyen_training.verify.corpus import (
     read_contracts,
     split_of,
 )
-from doyen_training.verify.prepare import PREPARED, prepare
+from doyen_training.verify.prepare import PREPARED, first_tokens, prepare
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from doyen_training.trainer import Trainer
 
 BATCH: Final = 16
-STEPS: Final = 48
-TRAIN: Final = 768
-DEV: Final = 200
+STEPS: Final = 32
+TRAIN: Final = 512
+DEV: Final = 160
 LEARNING_RATE: Final = 1e-3
 MAX_LENGTH: Final = 192
 
@@ -73,7 +73,7 @@ class Bench:
             self.folder, local_files_only=True
         )
         labels = {clause.label for contract in self.contracts for clause in contract.clauses}
-        self.first_token = {label: self._encode(label)[0] for label in labels}
+        self.first_token = first_tokens(self.tokenizer, labels)
         self._tokenised: dict[Record, Example] = {}
         self.classes = class_names(self.contracts, self.first_token)
 
@@ -240,10 +240,6 @@ class Bench:
             "train_records": len(self._records["train"]),
             "dev_records": answers.total(),
         }
-
-    def _encode(self, text: str) -> list[int]:
-        core: Any = self.tokenizer
-        return list(core(text, add_special_tokens=False)["input_ids"])
 
 
 def _learned_rows(labels_BT: Tensor) -> Tensor:

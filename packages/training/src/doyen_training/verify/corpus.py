@@ -20,7 +20,7 @@ from doyen_schemas import DoyenError
 
 Split = Literal["train", "dev"]
 CLAUSE_CHARACTERS: Final = range(60, 261)
-CLASSES: Final = 16
+CLASSES: Final = 10
 DEV_SHARE: Final = 0.25
 
 

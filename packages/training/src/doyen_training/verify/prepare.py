@@ -11,12 +11,13 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from doyen_runtime.settings import get_settings
-from doyen_training.verify.corpus import Contract, split_of
+from doyen_training.masking import tokenize
+from doyen_training.verify.corpus import Contract, class_names, clause_records, split_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -42,6 +43,8 @@ RECIPE: Final[dict[str, Any]] = {
     "steps": 800,
     "warmup": 40,
     "learning_rate": 3e-3,
+    "format_steps": 120,
+    "format_rate": 2e-3,
     "seed": 17,
 }
 PREPARED: Final = "prepared.json"
@@ -110,14 +113,53 @@ def learn_tokenizer(texts: Sequence[str], vocabulary: int) -> PreTrainedTokenize
 def _pretrain(
     contracts: Sequence[Contract], recipe: dict[str, Any], target: Path, report: Callable[[str], None]
 ) -> None:
+    """Write the model, its tokenizer and ``prepared.json`` to ``target``."""
+    start = time.monotonic()
+    texts = {s: [c.text for c in contracts if split_of(c) == s] for s in ("train", "dev")}
+    tokenizer = learn_tokenizer(texts["train"], recipe["vocabulary"])
+    model = _new_model(tokenizer, recipe)
+    learn_language(model, _windows(tokenizer, texts["train"], recipe["window"]), recipe, report)
+    held_NT = _windows(tokenizer, texts["dev"], recipe["window"])[: 8 * recipe["batch"]]
+    write(model, tokenizer, contracts, held_NT, recipe, start, target, report)
+
+
+def write(
+    model: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    contracts: Sequence[Contract],
+    held_NT: Any,
+    recipe: dict[str, Any],
+    start: float,
+    target: Path,
+    report: Callable[[str], None],
+) -> None:
+    import torch
+
+    model.eval()
+    with torch.inference_mode():
+        parts = held_NT.split(recipe["batch"])
+        held = [float(model(input_ids=part, labels=part, use_cache=False).loss) for part in parts]
+    learn_format(model, tokenizer, contracts, recipe, report)
+    model.save_pretrained(target)
+    tokenizer.save_pretrained(target)
+    prepared = {
+        "weights_sha256": hashlib.sha256((target / "model.safetensors").read_bytes()).hexdigest(),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "dev_loss": round(sum(held) / len(held), 4),
+        "chance_loss": round(math.log(len(tokenizer)), 4),
+        "seconds": round(time.monotonic() - start, 1),
+        "recipe": recipe,
+    }
+    (target / PREPARED).write_text(json.dumps(prepared, indent=2) + "\n", encoding="utf-8")
+
+
+def _new_model(tokenizer: PreTrainedTokenizerBase, recipe: dict[str, Any]) -> Any:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    texts = {s: [c.text for c in contracts if split_of(c) == s] for s in ("train", "dev")}
-    tokenizer = learn_tokenizer(texts["train"], recipe["vocabulary"])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe["seed"])
-        model = LlamaForCausalLM(
+        return LlamaForCausalLM(
             LlamaConfig(
                 vocab_size=len(tokenizer),
                 hidden_size=recipe["width"],
@@ -132,46 +174,87 @@ def _pretrain(
                 pad_token_id=0,
             )
         )
-    windows_NT = _windows(tokenizer, texts["train"], recipe["window"])
-    held_NT = _windows(tokenizer, texts["dev"], recipe["window"])[: 8 * recipe["batch"]]
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=recipe["learning_rate"], weight_decay=0.1, fused=True
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: rate(step, recipe["steps"], recipe["warmup"])
-    )
+
+
+def learn_language(
+    model: Any, windows_NT: Any, recipe: dict[str, Any], report: Callable[[str], None]
+) -> None:
+    """The contracts' running text."""
+    import torch
+
     generator = torch.Generator().manual_seed(recipe["seed"])
-    start, losses = time.monotonic(), []
-    for step in range(1, recipe["steps"] + 1):
-        batch_BT = windows_NT[torch.randint(len(windows_NT), (recipe["batch"],), generator=generator)]
-        loss = model(input_ids=batch_BT, labels=batch_BT, use_cache=False).loss
+
+    def batches() -> Iterator[dict[str, Any]]:
+        for _ in range(recipe["steps"]):
+            ids_BT = windows_NT[torch.randint(len(windows_NT), (recipe["batch"],), generator=generator)]
+            yield {"input_ids": ids_BT, "labels": ids_BT}
+
+    _fit(model, batches(), recipe["steps"], recipe["warmup"], recipe["learning_rate"], "text", report)
+
+
+def learn_format(
+    model: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    contracts: Sequence[Contract],
+    recipe: dict[str, Any],
+    report: Callable[[str], None],
+) -> None:
+    """Clause in, type out, on the types that are not of the task: what an instruction-tuned base knows already."""
+    import torch
+
+    from doyen_training.collate import Collator
+
+    labels = {clause.label for contract in contracts for clause in contract.clauses}
+    others = labels - set(class_names(contracts, first_tokens(tokenizer, labels)))
+    examples = tokenize(clause_records(contracts, sorted(others), "train"), tokenizer, recipe["context"])
+    if not examples:
+        return
+    collate = Collator(examples, 0)
+    generator = torch.Generator().manual_seed(recipe["seed"])
+    steps = recipe["format_steps"]
+
+    def batches() -> Iterator[dict[str, Any]]:
+        for _ in range(steps):
+            drawn = torch.randint(len(examples), (recipe["batch"],), generator=generator)
+            batch = collate([{"indices": [i]} for i in drawn.tolist()])
+            yield {key: batch[key] for key in ("input_ids", "attention_mask", "labels")}
+
+    _fit(model, batches(), steps, recipe["warmup"], recipe["format_rate"], "format", report)
+
+
+def first_tokens(tokenizer: Any, labels: Iterable[str]) -> dict[str, int]:
+    """The first token of each answer."""
+    return {label: int(tokenizer(label, add_special_tokens=False)["input_ids"][0]) for label in labels}
+
+
+def _fit(
+    model: Any,
+    batches: Iterable[dict[str, Any]],
+    steps: int,
+    warmup: int,
+    learning_rate: float,
+    what: str,
+    report: Callable[[str], None],
+) -> None:
+    import torch
+
+    model.train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.1, fused=True)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, steps, warmup))
+    start, tokens, losses = time.monotonic(), 0, []
+    for step, batch in enumerate(batches, start=1):
+        loss = model(**batch, use_cache=False).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
         optimizer.zero_grad(set_to_none=True)
         losses.append(float(loss.detach()))
-        if step % 50 == 0 or step == recipe["steps"]:
-            speed = step * batch_BT.numel() / (time.monotonic() - start)
+        tokens += batch["input_ids"].numel()
+        if step % 50 == 0 or step == steps:
+            speed = tokens / (time.monotonic() - start)
             mean = sum(losses[-50:]) / len(losses[-50:])
-            report(f"pre-training step {step}/{recipe['steps']}: loss {mean:.3f}, {speed:.0f} tokens/s")
-    model.eval()
-    with torch.inference_mode():
-        held = [
-            float(model(input_ids=part, labels=part, use_cache=False).loss)
-            for part in held_NT.split(recipe["batch"])
-        ]
-    model.save_pretrained(target)
-    tokenizer.save_pretrained(target)
-    prepared = {
-        "weights_sha256": hashlib.sha256((target / "model.safetensors").read_bytes()).hexdigest(),
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "dev_loss": round(sum(held) / len(held), 4),
-        "chance_loss": round(math.log(len(tokenizer)), 4),
-        "seconds": round(time.monotonic() - start, 1),
-        "recipe": recipe,
-    }
-    (target / PREPARED).write_text(json.dumps(prepared, indent=2) + "\n", encoding="utf-8")
+            report(f"pre-training on {what}, step {step}/{steps}: loss {mean:.3f}, {speed:.0f} tokens/s")
 
 
 def _windows(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], length: int) -> Any:
