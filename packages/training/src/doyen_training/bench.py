@@ -35,7 +35,7 @@ STEPS: Final = 3  # measured in each run, behind one to warm up
 BATCH: Final = 4
 LENGTHS: Final = (96, 192)  # tokens of a sample, from and to
 SHORT: Final = 0.1  # the learned share where answers are short
-SHAPE: Final = {
+SHAPE: Final[dict[str, Any]] = {
     "vocab_size": 8192,
     "hidden_size": 256,
     "intermediate_size": 768,
@@ -65,7 +65,8 @@ def throughput(pairs: int = PAIRS, steps: int = STEPS) -> dict[str, Any]:
 
 def _compare(model: Any, learned: float, pairs: int, steps: int) -> dict[str, Any]:
     samples = random_samples((steps + 1) * BATCH, learned)
-    ours, theirs = [], []
+    ours: list[dict[str, float]] = []
+    theirs: list[dict[str, float]] = []
     for pair in range(pairs):
         for mine in (True, False) if pair % 2 == 0 else (False, True):
             (ours if mine else theirs).append(_run(model, samples, mine, steps))
@@ -181,7 +182,7 @@ def random_tokenizer() -> PreTrainedTokenizerBase:
     from transformers import PreTrainedTokenizerFast
 
     core = Tokenizer(WordLevel({"<pad>": 0, "<end>": 1}, unk_token="<end>"))
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    return PreTrainedTokenizerFast(
         tokenizer_object=core, pad_token="<pad>", eos_token="<end>"
     )
 

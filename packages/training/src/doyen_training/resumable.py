@@ -46,6 +46,10 @@ class ResumableTrainer(SFTTrainer):
     balance: Balance | None
     guard: Guard
     tokens_seen: int
+    # Optional in transformers' annotations, always there once training begins.
+    model: Any
+    optimizer: Any
+    state: Any
 
     def _trained(self) -> dict[str, Tensor]:
         """What is trained or has been: parameters that want a gradient, and those that the optimizer holds."""

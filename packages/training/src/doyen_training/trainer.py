@@ -127,13 +127,18 @@ class Trainer(ResumableTrainer):
         short = self.state.global_step < self.state.max_steps
         return "stopped" if short and self.journal and self.journal.stopped else "finished"
 
-    def train(self, resume_from_checkpoint: str | bool | None = None, **options: Any) -> Any:
+    def train(
+        self,
+        resume_from_checkpoint: str | bool | None = None,
+        trial: Any = None,
+        ignore_keys_for_eval: list[str] | None = None,
+    ) -> Any:
         """Train from the start or from a checkpoint folder. Raises TRN-006 (not finite) and TRN-020 (cannot write)."""
         start = Start(self.model, self.processing_class, self.examples, self.args.device, self.args.seed)
         for term in self.terms:
             term.begin(start)
         with self.journal.signals() if self.journal else nullcontext():
-            return super().train(resume_from_checkpoint=resume_from_checkpoint, **options)
+            return super().train(resume_from_checkpoint, trial, ignore_keys_for_eval)
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -157,7 +162,7 @@ class Trainer(ResumableTrainer):
         losses = {term.name: term.weight * term.loss(forward, count) for term in self.terms}
         for name, part in losses.items():
             self._parts[name] = self._parts.get(name, torch.zeros_like(part)) + part.detach()
-        loss = self.balance.combine(losses, model) if self.balance else sum(losses.values())
+        loss = self.balance.combine(losses, model) if self.balance else torch.stack([*losses.values()]).sum()
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes  # DDP averages gradients; count is of all processes
         if self.aux_loss_enabled:
@@ -205,9 +210,18 @@ class Trainer(ResumableTrainer):
             self._window = []
         super().log(logs, start_time)
 
-    def evaluation_loop(self, *args: Any, metric_key_prefix: str = "eval", **options: Any) -> Any:
+    def evaluation_loop(
+        self,
+        dataloader: Any,
+        description: str,
+        prediction_loss_only: bool | None = None,
+        ignore_keys: list[str] | None = None,
+        metric_key_prefix: str = "eval",
+    ) -> Any:
         """The mean cross-entropy of ``dev``, and the domain's figures."""
-        output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **options)
+        output: Any = super().evaluation_loop(
+            dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix
+        )
         if self._domain:
             with torch.no_grad():
                 figures = self._domain(self.model)
@@ -273,16 +287,17 @@ class Trainer(ResumableTrainer):
         if self._sampler is not None:
             return self._sampler
         if self.args.train_sampling_strategy == "group_by_length":
+            train_rows: Any = self.train_dataset
             batch = self.args.train_batch_size * self.args.gradient_accumulation_steps
             seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
-            return GroupedByLength(self.train_dataset["length"], batch, seed)
+            return GroupedByLength(list(train_rows["length"]), batch, seed)
         return super()._get_train_sampler(train_dataset)
 
     def _get_eval_sampler(self, eval_dataset: Any) -> Any:
         return torch.utils.data.SequentialSampler(eval_dataset)
 
     def _set_signature_columns_if_needed(self) -> None:
-        self._signature_columns = ["indices"]
+        self._signature_columns: Any = ["indices"]
 
 
 def _rows(examples: Sequence[Example], first: int, pack_to: int | None) -> Dataset:
