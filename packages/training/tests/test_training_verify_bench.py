@@ -1,5 +1,6 @@
 import json
 import random
+from importlib import import_module
 
 import pytest
 from typer.testing import CliRunner
@@ -122,6 +123,11 @@ def test_only_the_given_parameters_move_and_terms_are_used(bench):
     assert moved == {"model.norm.weight"}
 
 
+def test_work_is_done_once_for_a_key(bench):
+    drawn = iter(range(9))
+    assert [bench.once(("x", seed), lambda: next(drawn)) for seed in (0, 1, 0)] == [0, 1, 0]
+
+
 def test_the_likelihood_is_that_of_the_whole_model(bench):
     import torch
 
@@ -140,7 +146,8 @@ def test_every_module_is_a_trial_of_its_own_name():
     trials = discover()
     assert {"masks", "schedule", "early-stopping", "packing", "answer-head"} <= trials.keys()
     for name, trial in trials.items():
-        assert trial.run.__module__.endswith(f"verify.{name.replace('-', '_')}"), name
+        module = import_module(f"doyen_training.verify.{name.replace('-', '_')}")
+        assert module.TRIAL is trial
         assert trial.rows
         assert all(1 <= row <= 69 for row in trial.rows)
         assert trial.metric

@@ -10,11 +10,11 @@ import hashlib
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from doyen_data import Record, sample
 from doyen_training.masking import IGNORED, Example, tokenize
@@ -41,6 +41,9 @@ TRAIN: Final = 512
 DEV: Final = 160
 LEARNING_RATE: Final = 1e-3
 MAX_LENGTH: Final = 192
+
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class Bench:
         )
         labels = {clause.label for contract in self.contracts for clause in contract.clauses}
         self.first_token = first_tokens(self.tokenizer, labels)
+        self._done: dict[Hashable, Any] = {}
         self._tokenised: dict[Record, Example] = {}
         self.classes = class_names(self.contracts, self.first_token)
 
@@ -121,6 +125,13 @@ class Bench:
             dev=held,
             dev_examples=self.examples(held),
         )
+
+    def once(self, key: Hashable, work: Callable[[], Value]) -> Value:
+        """What ``work`` gives, done once for each ``key``: several trials have the same baseline."""
+        if key not in self._done:
+            self._done[key] = work()
+        found: Value = self._done[key]
+        return found
 
     def texts(self, split: Split) -> list[str]:
         """The contracts' running text."""

@@ -1,0 +1,27 @@
+"""Prompt tuning against tuning every parameter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from doyen_training.verify.trial import Trial
+from doyen_training.verify.tuning import against_full
+
+if TYPE_CHECKING:
+    from doyen_modeling.methods import MethodPart
+
+
+def _method() -> MethodPart:
+    from doyen_modeling.methods import Prompt
+
+    return Prompt(tokens=16)
+
+
+TRIAL = Trial(
+    name="prompt",
+    title="16 prompt tokens against full tuning",
+    rows=(4,),
+    metric="accuracy",
+    higher_is_better=True,
+    run=against_full(_method, 3e-2),
+)
