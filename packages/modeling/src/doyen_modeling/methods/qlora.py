@@ -90,6 +90,5 @@ def quantise(model: Any, double_quant: bool, device: str) -> None:
         parent, _, child = name.rpartition(".")
         setattr(model.get_submodule(parent), child, small.to(device))
     model.to(device)
-    # What PEFT and transformers ask to tell a 4-bit model.
+    # What PEFT, TRL and accelerate ask. Not is_quantized: that promises a quantizer of transformers.
     model.is_loaded_in_4bit = True
-    model.is_quantized = True
