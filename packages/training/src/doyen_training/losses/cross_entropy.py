@@ -29,6 +29,6 @@ class CrossEntropy(Term):
 
     def loss(self, forward: Forward, count: Tensor | int) -> Tensor:
         """Sum over the N learned positions divided by ``count``."""
-        from torch.nn.functional import cross_entropy
+        from doyen_training.losses.nll import summed_nll
 
-        return cross_entropy(forward.logits_NV, forward.labels_N, reduction="sum") / count
+        return summed_nll(forward.logits_NV, forward.labels_N) / count
