@@ -92,10 +92,24 @@ def _agreement_day(source: Source, dates: list[Dated]) -> Dated | None:
         titled = dated.start < _TITLE_CHARS and source.text[dated.start : dated.end].strip()[:3].isalpha()
         if titled and not dated.role:
             return dated
+    for pattern in (_SAID, _WITNESS):
+        for dated in dates:
+            if pattern.search(source.text[max(0, dated.start - 200) : dated.start]):
+                return dated
     signed = [dated for dated in dates if _SIGNED.search(source.text[max(0, dated.start - 12) : dated.start])]
+    signed = signed or [dated for dated in dates if source.signed(dated.start) and dated.role in ("", "made")]
     return min(signed, key=lambda dated: dated.day, default=None)
 
 
+_BETWEEN: Final = re.compile(r"\bbetween\s+(?:the\s+dates\s+of\s+)?\Z", re.I)
+# "This Agreement is dated 29 April 2010" at its end, "IN WITNESS WHEREOF … as of 3 May 2004".
+_SAID: Final = re.compile(
+    r"\b(?:this|the)\s+(?:\w+\s+){0,2}(?:agreement|contract|lease|licen[cs]e)\s+(?:is|was|has\s+been)\s+(?:made|dated|entered\s+into|executed|signed)[^.;]{0,60}\Z",
+    re.I,
+)
+_WITNESS: Final = re.compile(
+    r"\bIN\s+WITNESS\b[^.;]{0,180}\b(?:as\s+of|on|dated|this|effective)\b[^.;]{0,20}\Z", re.I
+)
 _TITLE_CHARS: Final = 500
 _SIGNED: Final = re.compile(r"\b(?:Date|DATE|Dated|DATED):?[\s_]*\Z")
 
@@ -109,7 +123,13 @@ def date_order(source: Source, dates: list[Dated], *, deadlines: bool = True) ->
         if len(between) > 160 or second.day >= first.day:
             continue
         begins = first.role == "start" or _START_BEFORE.search(text[max(0, first.start - 40) : first.start])
-        joined = begins and _PAIR_BETWEEN.match(between)
+        joined = begins and (
+            _PAIR_BETWEEN.match(between)
+            or (
+                re.fullmatch(r"[\s,]*and\s+", between)
+                and _BETWEEN.search(text, max(0, first.start - 24), first.start)
+            )
+        )
         roles = (
             first.role == "start"
             and second.role == "end"

@@ -30,8 +30,8 @@ def _faults(source: Source) -> Iterator[Fault]:
     facts = read_facts(source)
     graph, template, terms = build(facts), template_of(source), facts.terms
     # A rule words and places a departure that the graph shows; where the graph shows none, it need not look.
-    if "term" in template.complete and loose(graph, "term"):
-        yield from undefined_terms(source, terms)
+    if loose(graph, "term"):
+        yield from undefined_terms(source, terms, facts.uses, amends="term" not in template.complete)
     if "section" in template.complete and facts.references:
         yield from dangling_sections(source, facts.targets, facts.references)
     if "exhibit" in template.complete and loose(graph, "exhibit"):

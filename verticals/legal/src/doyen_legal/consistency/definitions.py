@@ -11,56 +11,74 @@ from doyen_legal.consistency.lexicon import everyday, lexicon
 from doyen_legal.consistency.source import GAP, Source
 from doyen_legal.consistency.terms import Definition, Terms, key, singular
 from doyen_legal.consistency.types import Fault, Span
-from doyen_legal.consistency.uses import DETERMINERS, Use, Vocabulary, find_uses, plausible
+from doyen_legal.consistency.uses import DETERMINERS, Use, Vocabulary, plausible
 
 _DEFINING: Final = frozenset({"means", "bracket", "called"})
 _SINGLE_EXACT: Final = 6
 _MANY_UNDEFINED: Final = 3
 _FEW_ALONE: Final = 2
 _SINGLE_USES: Final = 3
+_SINGLE_SHARE: Final = 0.6
 _FRONT_CHARS: Final = 3000
 
 
-def undefined_terms(source: Source, terms: Terms) -> Iterator[Fault]:
+def undefined_terms(
+    source: Source, terms: Terms, uses_found: list[Use], *, amends: bool = False
+) -> Iterator[Fault]:
     """Capitalised phrases of ordinary words that are used as terms and defined nowhere.
 
-    Notes, where the document takes its terms from another one, where it leaves many terms undefined, and
-    where a phrase stands once in a place that suits a name or a heading as well.
+    A document that uses many such takes its terms from somewhere else: the three that look most like a term are
+    reported, the rest is left alone. Notes, where the document says that its terms are defined elsewhere.
+    With ``amends``, the terms are another agreement's: only one or two new ones are reported.
     """
     words, phrases = lexicon()
     vocabulary = Vocabulary(terms)
     found: dict[str, list[Use]] = defaultdict(list)
-    for use in find_uses(source, terms):
-        if not vocabulary.explains(use.phrase, phrases) and plausible(use.phrase, words):
+    for use in uses_found:
+        if not vocabulary.explains(use.phrase, phrases):
             found[key(use.phrase)].append(use)
-    chosen = [uses for uses in found.values() if _as_term(uses)]
-    certain = [uses for uses in chosen if _stands_clear(source, uses)]
-    if terms.defined_elsewhere:
-        certain = []
-    elif len(chosen) > _MANY_UNDEFINED:
-        # Such a contract takes its terms from somewhere else; what stands alone in its body is rather a slip.
-        alone = [uses for uses in certain if len(uses) <= 2 and uses[0].start < source.body_end]
-        certain = alone if len(alone) <= _FEW_ALONE else []
-    sure = {uses[0].start for uses in certain}
-    for uses in chosen:
+    chosen = [uses for uses in found.values() if _as_term(source, uses, words)]
+    if amends:
+        chosen = [uses for uses in chosen if len(uses) <= _FEW_ALONE]
+        chosen = chosen if len(chosen) <= _FEW_ALONE else []
+    many = len(chosen) > _MANY_UNDEFINED
+    ranked = sorted(chosen, key=lambda uses: (-_clear_share(source, uses), len(uses), uses[0].start))
+    for place, uses in enumerate(ranked[:_MANY_UNDEFINED]):
         first = uses[0]
         yield Fault(
             "undefined-term", first.start, first.end,
             f'"{first.phrase}" is used as a defined term, but is defined nowhere in the document.',
-            tuple((use.start, use.end) for use in uses[1:]), note=first.start not in sure,
+            tuple((use.start, use.end) for use in uses[1:]),
+            note=amends or terms.defined_elsewhere or (many and place >= _FEW_ALONE),
         )  # fmt: skip
 
 
-def _as_term(uses: list[Use]) -> bool:
-    """Whether a phrase stands as a term does: behind a determiner or before a verb; a single word, often so."""
-    if " " in uses[0].phrase:
-        return any(use.strong for use in uses) and (len(uses) > 1 or not uses[0].phrase.split()[0].isupper())
-    return len(uses) >= _SINGLE_USES and all(use.strong for use in uses)
+def _as_term(source: Source, uses: list[Use], words: frozenset[str]) -> bool:
+    """Whether a phrase stands as a term does: a noun phrase of its own behind a determiner or before a verb.
+
+    A single word, mostly so. Not one that an exhibit uses often, which may explain it in its own manner.
+    """
+    phrase = uses[0].phrase
+    strong = sum(use.strong for use in uses)
+    inside = all(source.scope(use.start) for use in uses)
+    if " " not in phrase:
+        often = len(uses) >= _SINGLE_USES and strong >= max(2, _SINGLE_SHARE * len(uses))
+        return often and not inside and plausible(phrase, words)
+    if inside and len(uses) > _FEW_ALONE:
+        return False
+    if not plausible(phrase, words) and not (strong >= 2 and plausible(phrase, words, kinds_of_paper=True)):
+        return False
+    return _stands_clear(source, uses) and (len(uses) > 1 or not phrase.split()[0].isupper())
+
+
+def _clear_share(source: Source, uses: list[Use]) -> float:
+    clear = sum(use.strong and bool(_ENDS_THERE.match(source.text, use.end)) for use in uses)
+    return clear / len(uses)
 
 
 # What follows a noun; another noun ("the Data Privacy regulations") makes the phrase an attribute of its own.
 _ENDS_THERE: Final = re.compile(
-    r"'s\b|\s*[,.;:)\"]|\s*$|\s+(?:[(\"]|(?:and|or|of|to|in|on|at|by|for|from|with|without|within|under|upon|as|than|that|which|who|whose|where|when|if|unless|until|after|before|during|prior|pursuant|through|between|against|into|over|per|via|including|except|subject|provided|so|but|not|then|thereof|hereunder|thereunder|herein|therein|hereto|thereto|it|they|such|the|any|all|each|shall|will|may|must|is|are|was|were|be|been|being|has|have|had|does|do|did|can|cannot|would|should|could|agrees?|means?|set|made|[a-z]+(?:ed|ly))\b)"
+    r"'s\b|\s*[,.;:)\"]|\s*$|\s+(?:[(\"]|(?:and|or|of|to|in|on|at|by|for|from|with|without|within|under|upon|as|than|that|which|who|whose|where|when|if|unless|until|after|before|during|prior|pursuant|through|between|against|into|over|per|via|including|except|subject|provided|so|but|not|then|thereof|hereunder|thereunder|herein|therein|hereto|thereto|it|they|such|the|any|all|each|shall|will|may|must|is|are|was|were|be|been|being|has|have|had|does|do|did|can|cannot|would|should|could|agrees?|means?|set|made|due|paid|owed|outstanding|available|necessary|then|sold|held|there|[a-z]+(?:ed|ly))\b)"
 )
 
 
@@ -93,8 +111,8 @@ def duplicate_definitions(source: Source, terms: Terms) -> Iterator[Fault]:
 
     An exhibit with many definitions of its own is a document of its own.
 
-    A note, when the second one names one of several ("each, an "Indemnified Party""), or when the document does
-    so habitually, in its recitals and again in its clauses: such pairs are often meant.
+    A second name for one of several ("each, an "Indemnified Party"") is left alone. Notes, when the document
+    does so habitually, in its recitals and again in its clauses: such pairs are often meant.
     """
     groups: dict[str, list[Definition]] = defaultdict(list)
     for definition in terms.definitions:
@@ -120,13 +138,17 @@ def duplicate_definitions(source: Source, terms: Terms) -> Iterator[Fault]:
             "duplicate-definition", again[0].start, again[0].end,
             f'"{again[0].term}" is defined a second time; its first definition says something else.',
             ((first.start, first.end), *((other.start, other.end) for other in again[1:])),
-            note=len(twice) > _HABIT or all(_one_of_several(source, one) for one in again),
+            note=len(twice) > _HABIT,
         )  # fmt: skip
 
 
 _OTHER_SENSE: Final = re.compile(
     r"\b(?:when\s+used\s+as|as\s+a\s+verb|as\s+a\s+noun|used\s+as\s+an?\s+(?:verb|noun|adjective))\b[^.;\"]{0,40}\"?\s*$",
     re.I,
+)
+# "references herein to the "Loan" shall refer to such loan", "Section 10.1 ("Indemnity")"
+_REFERENCES: Final = re.compile(
+    r"\breferences?\s+(?:\w+\s+){0,3}to\s+(?:the\s+)?\"?\s*$|\bsection\s+[\d.]+\s*\(\s*\"\s*$", re.I
 )
 _ABOUT_ONE: Final = re.compile(
     r"\"?,?\s+(?:with\s+respect\s+to|in\s+relation\s+to|as\s+to|in\s+the\s+case\s+of)\s", re.I
@@ -149,6 +171,10 @@ def _defines_anew(source: Source, first: Definition, other: Definition) -> bool:
         return False
     if any(_OTHER_SENSE.search(text, max(0, one.start - 80), one.start) for one in (first, other)):
         return False
+    if _one_of_several(source, other) or _REFERENCES.search(text, max(0, other.start - 40), other.start):
+        return False
+    if other.form == "bracket" and source.signed(other.start):
+        return False  # the signatures name the parties
     if all(_ABOUT_ONE.match(text, one.end) for one in (first, other)):
         return False
     if first.form == other.form == "bracket":

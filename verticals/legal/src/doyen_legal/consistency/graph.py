@@ -27,7 +27,7 @@ from doyen_legal.consistency.references import (
 )
 from doyen_legal.consistency.source import Source
 from doyen_legal.consistency.terms import Terms, key
-from doyen_legal.consistency.uses import find_uses
+from doyen_legal.consistency.uses import Use, find_uses
 
 CONTRACT: Final = ("contract", "")
 Node = tuple[str, str]
@@ -39,6 +39,7 @@ class Facts:
 
     source: Source
     terms: Terms
+    uses: list[Use]
     parties: list[Party]
     dates: list[Dated]
     references: list[Reference]
@@ -62,7 +63,7 @@ def read_facts(source: Source) -> Facts:
     """Read every fact of the document once."""
     terms = Terms(source)
     return Facts(
-        source, terms, find_parties(source, terms), find_dated(source), list(find_references(source)),
+        source, terms, list(find_uses(source, terms)), find_parties(source, terms), find_dated(source), list(find_references(source)),
         find_targets(source), governing_laws(source), liability_caps(source),
     )  # fmt: skip
 
@@ -95,7 +96,7 @@ def build(facts: Facts) -> nx.MultiDiGraph[Node]:
             _edge(
                 graph, ("term", key(definition.term)), "defines", "term", (definition.start, definition.end)
             )
-    for use in find_uses(source, facts.terms):
+    for use in facts.uses:
         _edge(graph, ("term", key(use.phrase)), "uses", "term", (use.start, use.end))
     for number in facts.targets.dotted:
         _edge(graph, ("section", number), "defines", "section", None)

@@ -13,6 +13,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -45,6 +46,8 @@ def _shipped() -> dict[str, Any]:
     return json.loads(files(__package__).joinpath(_FILE).read_text(encoding="utf-8"))
 
 
+# A word in small letters that stands alone: no part of an address ("www.acme.com", "sales@acme") or of a mark.
+_WORD: Final = re.compile(r"(?<![\w'@./:#&])[a-z]{2,}(?!\w|[@/&#]|\.\w|'[a-rt-z])")
 # A word of two contracts is a word; a phrase that three use, mostly undefined, needs no definition.
 _WORD_CONTRACTS: Final = 2
 _PHRASE_CONTRACTS: Final = 3
@@ -53,40 +56,65 @@ _UNDEFINED_SHARE: Final = 0.6
 _EVERYDAY_CONTRACTS: Final = 10
 
 
-def build(texts: Iterable[str]) -> dict[str, object]:
-    """Count the lexicon in ``texts``."""
-    from doyen_documents import from_text
-    from doyen_legal.consistency.source import Source
-    from doyen_legal.consistency.terms import Terms, key
-    from doyen_legal.consistency.uses import Vocabulary, find_uses
+class _Counted(NamedTuple):
+    """What one contract adds to the counts."""
 
+    words: set[str]
+    undefined: set[str]
+    defined: frozenset[str]
+    names: set[str]
+    runs: set[str]
+
+
+def build(texts: Iterable[str]) -> dict[str, object]:
+    """Count the lexicon in ``texts``, with one process a core."""
     words: Counter[str] = Counter()
     undefined: Counter[str] = Counter()
     defined: Counter[str] = Counter()
     names: set[str] = set()
     small: Counter[str] = Counter()
-    for text in texts:
-        words.update(set(re.findall(r"(?<![A-Za-z'])[a-z]{2,}(?![A-Za-z])", text)))
-        source = Source(from_text(text))
-        terms = Terms(source)
-        names.update(
-            one.term.lower() for one in terms.definitions if one.form != "quoted" and " " in one.term
-        )
-        small.update(_runs(source.text))
-        vocabulary = Vocabulary(terms)
-        defined.update(terms.known)
-        uses = {use.phrase for use in find_uses(source, terms)}
-        undefined.update({use.lower() for use in uses if not vocabulary.explains(use, frozenset())})
+    with ProcessPoolExecutor() as pool:
+        for one in pool.map(_count, texts, chunksize=4):
+            words.update(one.words)
+            undefined.update(one.undefined)
+            defined.update(one.defined)
+            names.update(one.names)
+            small.update(one.runs)
     phrases = [
         phrase
         for phrase, count in undefined.items()
-        if count >= _PHRASE_CONTRACTS and count / (count + defined[key(phrase)]) >= _UNDEFINED_SHARE
+        if count >= _PHRASE_CONTRACTS and count / (count + defined[_key(phrase)]) >= _UNDEFINED_SHARE
     ]
     return {
         "words": " ".join(sorted(word for word, count in words.items() if count >= _WORD_CONTRACTS)),
         "phrases": sorted(phrases),
         "everyday": sorted(name for name in names if small[name] >= _EVERYDAY_CONTRACTS),
     }
+
+
+def _key(phrase: str) -> str:
+    from doyen_legal.consistency.terms import key
+
+    return key(phrase)
+
+
+def _count(text: str) -> _Counted:
+    from doyen_documents import from_text
+    from doyen_legal.consistency.source import Source
+    from doyen_legal.consistency.terms import Terms
+    from doyen_legal.consistency.uses import Vocabulary, find_uses
+
+    source = Source(from_text(text))
+    terms = Terms(source)
+    vocabulary = Vocabulary(terms)
+    uses = {use.phrase for use in find_uses(source, terms)}
+    return _Counted(
+        set(_WORD.findall(text)),
+        {use.lower() for use in uses if not vocabulary.explains(use, frozenset())},
+        terms.known,
+        {one.term.lower() for one in terms.definitions if one.form != "quoted" and " " in one.term},
+        _runs(source.text),
+    )
 
 
 def _runs(text: str) -> set[str]:

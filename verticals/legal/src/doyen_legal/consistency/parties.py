@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from rapidfuzz.distance import DamerauLevenshtein
 
@@ -26,7 +26,7 @@ _FORM = (
     r"(?:Incorporated|INCORPORATED|Inc|INC|Corporation|CORPORATION|Corp|CORP|Company|COMPANY|Co|CO|Limited|LIMITED|Ltd|LTD|L\.?\s?L\.?\s?C|LLC"
     r"|L\.?L\.?P|LLP|L\.P|LP|PLC|plc|Plc|GmbH|GMBH|S\.?A|AG|B\.V|BV|N\.V|NV|N\.A|Pte|PTE|Pty|PTY|K\.K|S\.?[aà]\.?r\.?l|S\.p\.A|S\.r\.l|AB|A/S|Oy|KG|PLLC|P\.C)"
 )
-_WORD = r"(?:[A-Z0-9][\w&'./+-]*|\([A-Z][A-Za-z.]{1,12}\)|&|of|and|the|de|du|for)"
+_WORD = r"(?:[A-Z0-9][\w&'./+-]*|\([A-Z][A-Za-z.]{1,12}(?: [A-Z][A-Za-z.]{1,12})?\)|&|of|and|the|de|du|for)"
 _NAME: Final = re.compile(
     rf"(?<![\w.&])(?P<stem>[A-Z0-9][\w&'/+-]*(?:\.(?:com|net|COM))?(?:,?{GAP}{_WORD}){{0,6}}?),?{GAP}(?P<form>{_FORM}\b\.?(?:,? {{1,2}}(?:{_FORM})\b\.?){{0,2}})(?![\w-])"
 )
@@ -85,7 +85,9 @@ def find_parties(source: Source, terms: Terms) -> list[Party]:
 
 
 # "New York, New York 10017 and Acme Foods", "the Effective Date. Acme Foods": where the name begins.
-_BREAK: Final = re.compile(r"\b\d{5}\b|(?<=[a-z]{3})(?<!Bros)(?<!Intl)\.\s")
+_BREAK: Final = re.compile(
+    r"\b\d{5}(?:-\d{4})?\b|(?<=[a-z]{3})(?<!Bros)(?<!Intl)\.\s|(?<=[A-Z]{5})\.\s|\bWHEREAS,?\s|\bBy:\s"
+)
 
 
 def _is_party(text: str, match: re.Match[str]) -> bool:
@@ -120,68 +122,113 @@ def party_name_drift(source: Source, terms: Terms, parties: list[Party]) -> Iter
     yield from _alias_drift(source, terms, parties)
 
 
+class _Company(NamedTuple):
+    """One writing of a company's name: its words in small letters, its form and its places."""
+
+    words: tuple[str, ...]
+    form: str
+    spans: list[Span]
+    front: bool
+
+
 def _name_drift(source: Source, terms: Terms, parties: list[Party]) -> Iterator[Fault]:
-    text = source.text
-    introduced = {party.span[0] for party in parties}
-    written: dict[tuple[str, str], list[Span]] = defaultdict(list)
-    companies: set[str] = set()
-    for match in scan(_NAME, text, _FORM_TRIGGER, 90, 24):
-        if match.start() in introduced or _is_role(match, terms):
-            continue
-        if match.start() > _PREAMBLE and _OTHER_DEED.search(
-            text[max(0, match.start() - 200) : match.start()]
-        ):
-            continue
-        if _introduced(text, match.end()) and not source.signed(match.start()):
-            companies.add(_stem(match["stem"]))
-        else:
-            breaks = [at.end() for at in _BREAK.finditer(match["stem"])]
-            start = match.start() + (breaks[-1] if breaks else 0)
-            written[_stem(match["stem"]), _form(match["form"])].append((start, match.end()))
-    companies |= {party.stem for party in parties}
-    for (stem, form), spans in written.items():
-        for party in parties:
-            what = _difference(stem, form, party, companies)
-            if what is None or (what == _LEFT_OUT and len(spans) > _MANY):
+    """Names that differ by a slip from that of a party or of another company of the title and the preamble."""
+    companies, introduced = _companies(source, terms, parties)
+    aliased = {party.stem for party in parties}
+    for company in companies:
+        others = sorted(
+            (other for other in companies if other is not company and (other.front or len(other.spans) > 1)),
+            key=lambda other: -len(other.spans),
+        )
+        for other in others:
+            what = _difference(company, other, introduced, party=" ".join(other.words) in aliased)
+            if what is None or not _is_slip(company, other):
                 continue
-            name = " ".join(text[slice(*spans[0])].split())
+            name, known = (" ".join(source.text[slice(*one.spans[0])].split()) for one in (company, other))
             yield Fault(
-                "party-name-drift", *spans[0], f'"{name}" {what} than the party "{party.name}".',
-                (*spans[1:], party.span),
+                "party-name-drift", *company.spans[0], f'"{name}" {what} than "{known}".',
+                (*company.spans[1:], other.spans[0]),
             )  # fmt: skip
             break
 
 
+def _is_slip(company: _Company, other: _Company) -> bool:
+    """Whether the first of two writings is the one in error: the rarer one, else the later one."""
+    if len(company.spans) != len(other.spans):
+        return len(company.spans) < len(other.spans)
+    return company.spans[0] > other.spans[0]
+
+
+def _companies(
+    source: Source, terms: Terms, parties: list[Party]
+) -> tuple[list[_Company], set[tuple[tuple[str, ...], str]]]:
+    """The companies that the document names, and those writings that it introduces as companies of their own."""
+    text = source.text
+    named = {party.span[0] for party in parties}
+    written: dict[tuple[tuple[str, ...], str], list[Span]] = defaultdict(list)
+    introduced: set[tuple[tuple[str, ...], str]] = set()
+    for match in scan(_NAME, text, _FORM_TRIGGER, 90, 24):
+        words, form = tuple(_stem(match["stem"]).split()), _form(match["form"])
+        if not words or words[-1] in _NO_NAME or _is_role(match, terms):
+            continue
+        if match.start() > _PREAMBLE and _OTHER_DEED.search(
+            text[max(0, match.start() - 200) : match.start()]
+        ):
+            introduced.add((words, form))
+            continue
+        if match.start() not in named and _introduced(text, match.end()) and not source.signed(match.start()):
+            introduced.add((words, form))
+        breaks = [at.end() for at in _BREAK.finditer(match["stem"])]
+        written[words, form].append((match.start() + (breaks[-1] if breaks else 0), match.end()))
+    return [
+        _Company(words, form, spans, spans[0][0] < _FRONT) for (words, form), spans in written.items()
+    ], introduced
+
+
+_FRONT: Final = 5000
+_NO_NAME: Final = frozenset({"a", "an", "and", "the", "of", "this", "such", "or", "liability"})
 # "that certain Services Agreement dated May 1, 2014 among Acme LLC, Beta LLC and": its parties may be others.
 _OTHER_DEED: Final = re.compile(
     r"\bAgreements?\b[^;]{0,90}\b(?:between|among)\b[^;]{0,90}$|\b(?:parent|subsidiary|affiliate)\s+of\s+$"
 )
 _LEFT_OUT: Final = "has a word less"
-_MANY: Final = 2  # a shorter name that is used more often is another company's
+_MANY: Final = 2  # a name that is used more often so is meant so
 
 
 def _is_role(match: re.Match[str], terms: Terms) -> bool:
-    """Whether the form is a party's role: "the secrets of Reed's, Company's duty"."""
+    """Whether the form is a party's role or begins a sentence: "the secrets of Reed's, Company's duty"."""
     form = match["form"]
-    return form == "Company" and "company" in terms.known and "," in match[0][len(match["stem"]) :]
+    if form not in ("Company", "COMPANY", "Limited", "Corporation"):
+        return False
+    between = match[0][len(match["stem"]) :]
+    if re.search(r"[a-z]{4}\.$", match["stem"]):
+        return True
+    return form == "Company" and "company" in terms.known and "," in between
 
 
-def _difference(stem: str, form: str, party: Party, companies: set[str]) -> str | None:
-    """What sets a name apart from the party's, if it is the party that is meant."""
-    count = len(party.stem.split())
-    words = stem.split()
-    if len(words) > count and words[-count - 1] in _BEFORE_NAME:
-        stem = " ".join(words[-count:])
-    if stem == party.stem:
-        return None if form == party.form or _short_form(form, party.form) else "has another form of company"
-    if stem in companies:
+def _difference(
+    company: _Company, other: _Company, introduced: set[tuple[tuple[str, ...], str]], *, party: bool
+) -> str | None:
+    """What sets a name apart from another, if the same company is meant."""
+    words, names, form = company.words, other.words, company.form
+    count = len(names)
+    own = (words, form) in introduced
+    if len(words) > count > 1 or (len(words) > count and words[-count - 1] in _BEFORE_NAME):
+        words = words[-count:]  # a signatory's name or title, or the end of a sentence, may stand before it
+    if words == names:
+        if form == other.form or own or len(company.spans) > _MANY or _short_form(form, other.form):
+            return None
+        return "has another form of company" if sum(map(len, names)) >= _MIN_LETTERS else None
+    if own:
         return None
-    if count > 1 and len(words) > count:  # a signatory's name or title may stand before it
-        stem = " ".join(words[-count:])
-    if _misspelled(stem, party.stem) or (form == party.form and _plural_differs(stem, party.stem)):
+    stem, name = " ".join(words), " ".join(names)
+    if _misspelled(stem, name) or (form == other.form and _plural_differs(stem, name)):
         return "is spelled differently"
-    shorter = " ".join(words[1 - count :]) if count > 2 else stem
-    return _LEFT_OUT if form == party.form and _word_dropped(shorter, party.stem) else None
+    later = company.spans[0] > other.spans[0]
+    if not party or not later or len(company.spans) > _MANY or form != other.form:
+        return None
+    shorter = " ".join(company.words[1 - count :]) if count > 2 else stem
+    return _LEFT_OUT if _word_dropped(shorter, name) else None
 
 
 _BEFORE_NAME: Final = frozenset({"and", "of", "the", "by", "to", "between", "with", "for"})

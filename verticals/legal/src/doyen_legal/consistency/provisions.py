@@ -40,13 +40,14 @@ _SPECIAL: Final = re.compile(
 )
 _SUBSTANTIVE: Final = re.compile(r"\bsubstantive\s+laws?\s+of\b", re.I)
 _ARBITRATION: Final = re.compile(r"\barbitrat(?:ion|or)s?\b", re.I)
+# Inside a sentence: a full stop within "$1,000.50", "Section 9.2", "U.S." or "Inc.," ends none.
+_IN = r"(?:[^.;]|\.(?=\d|[A-Z]\.|,)|(?<=\bU\.S)\.|(?<=\bInc)\.|(?<=\bINC)\.|;(?=\s+(?:or|and|OR|AND|\(\w{1,4}\))\s))"
 _CAP: Final = re.compile(
-    r"\b(?:liabilit(?:y|ies)|liable|damages|responsib(?:le|ility)|indemnif(?:y|ication)\s+obligations?)\b[^.;]{0,260}?\b(?:(?:shall|will|may|can|does|do|to)\s+(?:not|in\s+no\s+event|never)\s+(?:in\s+(?:any|no)\s+event\s+)?(?:exceed|be\s+(?:more|greater)\s+than)|exceed(?:s|ing)?|in\s+excess\s+of|(?:be\s+)?limited\s+to|(?:be\s+)?capped\s+at|cap\s+of|maximum\s+of|up\s+to|not\s+more\s+than|no\s+more\s+than|greater\s+than|more\s+than|restricted\s+to)\b"
-    r"|\b(?:maximum|total|aggregate|cumulative|overall)\s+(?:\w+\s+){0,3}(?:liabilit(?:y|ies))\b[^.;]{0,200}?\b(?:is|shall\s+be|will\s+be|equals?)\b"
-    r"|\b(?:liability|damages)\s+cap\b[^.;]{0,80}?\b(?:is|of|shall\s+be|at|means|equals?)\b",
+    rf"\b(?:liabilit(?:y|ies)|liable|damages|responsib(?:le|ility)|obligations?\s+to\s+indemnify|indemnif(?:y|ication)\s+obligations?|recover(?:y|able)?|remed(?:y|ies))\b{_IN}{{0,400}}?\b(?:(?:shall|will|may|can|does|do|to)\s+(?:not|in\s+no\s+event|never|in\s+no\s+circumstances?|under\s+no\s+circumstances?)\s+(?:in\s+(?:any|no)\s+event\s+)?(?:exceed|be\s+(?:more|greater)\s+than)|exceed(?:s|ing)?|in\s+excess\s+of|(?:be\s+)?limited\s+(?:solely\s+|exclusively\s+)?to|(?:be\s+)?capped\s+at|cap\s+of|maximum\s+of|up\s+to|(?:not|no)\s+more\s+than|not\s+(?:to\s+)?surpass|greater\s+than|more\s+than|larger\s+than|restricted\s+to|beyond)\b"
+    rf"|\b(?:maximum|total|aggregate|cumulative|overall|entire)\s+(?:\w+\s+){{0,3}}(?:liabilit(?:y|ies))\b{_IN}{{0,200}}?\b(?:is|shall\s+be|will\s+be|equals?)\b"
+    rf"|\b(?:liability|damages)\s+(?:cap|limit)\b{_IN}{{0,80}}?\b(?:is|of|shall\s+be|at|means|equals?)\b",
     re.I,
 )
-_CAP_VALUE: Final = re.compile(r"^[^.;]{0,260}", re.S)
 _NOT_LIABILITY: Final = re.compile(
     r"\b(?:insurance|insured|coverage|policy|policies|per\s+occurrence|liquidated|tax(?:es)?\s+liabilit|deductible|basket|threshold|minimum|until\s+the\s+aggregate|unless\s+(?:and\s+until\s+)?the|purchase\s+price\s+adjust|stored\s+value|retention)\b",
     re.I,
@@ -156,15 +157,15 @@ def liability_caps(source: Source) -> list[Provision]:
     found: list[Provision] = []
     for match in _CAP.finditer(text):
         first, last = _clip(source.sentence(match.start()), match.start())
-        words = text[first:last]
-        if _NOT_LIABILITY.search(words):
-            continue
         tail = text[match.end() : min(last, match.end() + 260)]
         values = _cap_values(tail)
         if values is None:
             continue
         value, length = values
         if found and match.start() < found[-1].end:
+            continue
+        near = text[max(first, match.start() - 90) : match.end() + length + 40]
+        if _NOT_LIABILITY.search(near):
             continue
         subject = frozenset(
             word.lower()
@@ -189,15 +190,17 @@ def _cap_values(tail: str) -> tuple[str, int] | None:
     if percents:
         return f"{percents[0].value.text} % of the fees", percents[0].end
     paid = _ALL_FEES.match(tail)
-    return ("the fees paid", paid.end()) if paid else None
+    return (_FEES_PAID, paid.end()) if paid else None
 
 
-# "shall not exceed the fees paid under this Agreement": a cap without a number, which no second one may differ from.
+_FEES_PAID: Final = "the fees paid"
+# "shall not exceed the fees paid under this Agreement": a cap without a number of its own.
 _ALL_FEES: Final = re.compile(
-    r"[\s,]*(?:and\s+(?:will|shall)\s+(?:not|in\s+no\s+event)\s+exceed[\s,]*)?(?:to\s+)?(?:the\s+)?"
-    r"(?:sum\s+of\s+|total\s+|aggregate\s+|amounts?\s+of\s+|net\s+|all\s+|actual\s+){0,5}(?:the\s+|any\s+|all\s+)?"
-    r"(?:fees|amounts?|sums|price|charges|royalties|compensation)\s+(?:\w+\s+){0,4}?"
-    r"(?:paid|payable|received|owed|owing|due|earned)\b",
+    r"[\s,:]*(?:and\s+(?:will|shall)\s+(?:not|in\s+no\s+event)\s+exceed[\s,]*)?(?:to\s+)?"
+    r"(?:an?\s+(?:amount|sum)\s+(?:equal|equivalent|corresponding)\s+to\s+)?(?:(?:the|any|all|such|those|that)\s+)?"
+    r"(?:(?:sum|total|aggregate|amounts?|portion|value|net|gross|all|actual|of|the|and|initial|then|original|\w+'s)\s+){0,6}"
+    r"(?:\w+\s+){0,3}?(?:fees?|amounts?|sums?|price|charges|royalt(?:y|ies)|compensation|consideration|money|monies|moneys|payments?|revenues?)\b"
+    r"(?:\s+(?:\w+\s+){0,6}?(?:paid|payable|received|receivable|owed|owing|due|earned|charged|of|for|under|hereunder|made)\b|(?=[.,;]))",
     re.I,
 )
 
@@ -206,7 +209,9 @@ def conflicting_caps(source: Source, caps: list[Provision], roles: frozenset[str
     """Two caps for the same party that differ."""
     for index, cap in enumerate(caps):
         for known in caps[:index]:
-            if source.scope(cap.start) != source.scope(known.start) or cap.values == known.values:
+            if source.scope(cap.start) != source.scope(known.start) or _same_cap(cap, known):
+                continue
+            if source.sentence(cap.start) == source.sentence(known.start):
                 continue
             mine, theirs = cap.subject & roles, known.subject & roles
             if mine and theirs and not mine & theirs:
@@ -220,6 +225,14 @@ def conflicting_caps(source: Source, caps: list[Provision], roles: frozenset[str
                 ((known.start, known.end),),
             )  # fmt: skip
             break
+
+
+def _same_cap(cap: Provision, known: Provision) -> bool:
+    """Whether two caps agree: the same sum, or fees of which one statement leaves the period open."""
+    if cap.values == known.values:
+        return True
+    by_fees = all("fees" in value for one in (cap, known) for value in one.values)
+    return by_fees and _FEES_PAID in cap.values | known.values
 
 
 _TIER: Final = re.compile(

@@ -38,7 +38,7 @@ _ELSEWHERE: Final = re.compile(
     r"|(?:of|to|in|under|and\s+\w+\s+of|contained\s+in|set\s+forth\s+in|from|as\s+defined\s+in)\s+"
     r"(?!(?:this|the\s+present|these|our|such\s+section|the\s+Agreement\b(?!\s+(?:and\s+Plan|dated|between|by\s+and))|the\s+body|hereof|herein|part\b))"
     r"(?:the\s+|that\s+(?:certain\s+)?|such\s+|said\s+|any\s+|an?\s+|each\s+|its\s+|their\s+|his\s+|[\w.]+'s?\s+|Part\s|Title\s)?"
-    r"(?:[A-Z0-9\"(]|applicable|original|other|securities|bankruptcy|federal|state|articles|bylaws|by-laws|certificate|terms|general|underlying|relevant|prior|previous|main|master|lease|note|loan|plan|statute))"
+    r"(?:[A-Z0-9\"(]|applicable|original|other|securities|bankruptcy|federal|state|articles|bylaws|by-laws|certificate|terms|general|underlying|relevant|prior|previous|main|master|lease|note|loan|plan|statute|act\b|law\b|code\b|regulation|ordinance|decree|treaty|directive|policy|indenture))"
 )
 _STATUTE_AFTER: Final = re.compile(
     r"[^.;]{0,60}?\b(?:Code|Act|Act\)|Regulations?|U\.?S\.?C|C\.?F\.?R|Statutes?|Treas|Law|Rules?|Ordinance|Decree|Directive|Convention|Constitution|Bylaws|By-laws)\b"
@@ -211,15 +211,41 @@ def _is_heading(text: str, match: re.Match[str]) -> bool:
     if match.start() == 0 or "\n" in before or re.search(r"[.;:)\]\"]\s+$|\s{2,}$", before):
         return bool(re.match(r"\s*[.:)\-]|\s*\n|\s{2,}|\s+[A-Z\"(]", after))
     # On one line: "ARTICLE III WARRANTIES Section 3.1 Warranties of the Company. "
-    capitals = re.search(r"\b([A-Z]{3,})\s+$", text[max(0, match.start() - 30) : match.start()])
-    if capitals is None or capitals[1] in _FUNCTION_WORDS:
+    title = re.search(r"([\w'&]+|\))\s+$", text[max(0, match.start() - 30) : match.start()])
+    if title is None or title[1][0].islower() or title[1].upper() in _FUNCTION_WORDS:
         return False
+    if not re.fullmatch(
+        r"[A-Z]{3,}", title[1]
+    ):  # "Attention: Neal Aizenstein Section 8.2 Further Assurances. Each"
+        return match["word"][0].isupper() and bool(
+            re.match(
+                r"\s+[A-Z][\w,;&'/-]+(?: [A-Z][\w,;&'/-]+| (?:of|and|or|to|for|the|in|by)){0,6}\.\s+[A-Z]",
+                after,
+            )
+        )
     # Its first word may begin a sentence: "SECTION 1. SERVICES Section 1.1 The Fund will".
     return bool(re.match(r"\s*[.:\-]|\s+[A-Z][\w ,;&'/-]{2,90}\.|\s+[A-Z][a-z]*\s", after))
 
 
 _FUNCTION_WORDS: Final = frozenset(
-    {"THE", "AND", "WITH", "UNDER", "THIS", "SEE", "PER", "FROM", "NOT", "FOR"}
+    [
+        "THE",
+        "AND",
+        "WITH",
+        "UNDER",
+        "THIS",
+        "SEE",
+        "PER",
+        "FROM",
+        "NOT",
+        "FOR",
+        "IN",
+        "OF",
+        "TO",
+        "BY",
+        "AS",
+        "OR",
+    ]
 )
 
 
@@ -228,8 +254,12 @@ def dangling_sections(source: Source, targets: Targets, references: list[Referen
     last = targets.last
     missing: dict[str, list[tuple[Reference, str]]] = defaultdict(list)
     dotted = {reference.number for reference in references if "." in reference.number}
+    messages: dict[tuple[str, str, tuple[str, ...]], str | None] = {}  # a number is often referred to
     for reference in references:
-        if message := _missing(reference, targets, last, source):
+        name = (reference.word, reference.number, reference.sub)
+        if name not in messages:
+            messages[name] = _missing(reference, targets, last, source)
+        if (message := messages[name]) and not _is_page(reference, source.text):
             missing[reference.number + "".join(reference.sub)].append((reference, message))
     lost = {number for number in dotted if any(key.startswith(number) for key in missing)}
     # Where most dotted numbers lead nowhere, the text has lost its numbering, not the contract its sections.
@@ -245,7 +275,7 @@ def dangling_sections(source: Source, targets: Targets, references: list[Referen
 def _missing(reference: Reference, targets: Targets, last: int, source: Source) -> str | None:
     name = f"{reference.word.capitalize()} {reference.number}"
     number = top_number(reference.number)
-    if number is None or number == 0 or _is_page(reference, source.text):
+    if number is None or number == 0:
         return None
     if "." in reference.number and reference.number[0].isdigit():
         wanted = reference.number.rstrip(".")
@@ -329,6 +359,9 @@ _EXHIBIT_ELSEWHERE: Final = re.compile(
     r"[\s,)\"']*(?:(?:thereto|thereof|therein)\b|(?:to|of|in|under)\s+(?!(?:this|the\s+Agreement\b|these|the\s+present|which|be\b|and\b))(?:the\s+|that\s+|such\s+|any\s+|an?\s+|said\s+|[\w.]+'s\s+)?[A-Z\"])"
 )
 _WORD_LABEL: Final = re.compile(r"(?!([A-Z])\1)(?![IVX]{2})[A-Z]{2}")
+_WORDS_OF_TWO: Final = frozenset(
+    ["AN", "AS", "AT", "BE", "BY", "DO", "IF", "IN", "IS", "IT", "NO", "OF", "ON", "OR", "SO", "TO", "WE"]
+)
 _PAGE: Final = 12
 _TITLE_CHARS: Final = 400  # where a file's own number as an exhibit stands
 _PREPOSITION: Final = re.compile(r"\b(?:in|on|to|as|of|see|by|under|with|and|at|per|the|this)\s+$|\($", re.I)
@@ -366,6 +399,8 @@ def find_exhibit_references(source: Source) -> Iterator[tuple[str, str, int, int
         for item in re.finditer(_LABEL, match["labels"]):
             if item[0][0].isdigit() != first.isdigit():
                 break  # "Schedule C, 3(d)"
+            if item[0] in _WORDS_OF_TWO:
+                break  # "ANY SCHEDULE OR"
             if item.start() and (
                 _WORD_LABEL.fullmatch(item[0]) or ("." in first_label and "." not in item[0])
             ):
@@ -384,6 +419,12 @@ def dangling_exhibits(source: Source) -> Iterator[Fault]:
         attached[part.kind].add(_label(part.label))
     for match in _LISTED.finditer(source.text):
         attached[match["kind"].capitalize()].add(_label(match["label"]))
+    # A list of the exhibits names what the contract has, though the file may leave it out.
+    listed = {
+        (match["kind"].capitalize(), _label(match["label"]))
+        for match in _ENTRY.finditer(source.text)
+        if not _PREPOSITION.search(source.text, max(0, match.start() - 16), match.start())
+    }
     referred: dict[str, dict[str, list[Span]]] = defaultdict(lambda: defaultdict(list))
     for kind, label, start, end in find_exhibit_references(source):
         if start < _TITLE_CHARS and re.search(r"\d\.\d|\d{2}", label):
@@ -396,7 +437,7 @@ def dangling_exhibits(source: Source) -> Iterator[Fault]:
         here = len(attached[kind] & set(labels))
         complete = here > 0 and 2 * here >= len(labels)
         for label, spans in labels.items():
-            if _is_attached(label, attached[kind]):
+            if _is_attached(label, attached[kind]) or (kind, label) in listed:
                 continue
             if (
                 label in everything
@@ -446,6 +487,9 @@ def _called_otherwise(
     )
 
 
+_ENTRY: Final = re.compile(
+    rf"\b{EXHIBIT_WORD}\s+(?:No\.?\s*)?[\"']?(?P<label>{_LABEL})[\"']?\s*[:\-]+\s*\"?[A-Z][A-Za-z]+"
+)
 _LISTED: Final = re.compile(
     rf"(?:(?<=\n)|(?<=\s{{2}}))[ ]{{0,20}}{EXHIBIT_WORD}\s+(?:No\.?\s*)?[\"']?(?P<label>{_LABEL})[\"']?(?=\s*(?:[:\-.]\s*[A-Z\"(]|\n|\s{{2,}}[A-Z\"(]))"
 )

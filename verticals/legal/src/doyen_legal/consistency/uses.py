@@ -16,7 +16,7 @@ _LEAD: Final = r"[A-Z][A-Z0-9&]{1,5}"
 _RUN: Final = re.compile(
     rf"(?<![\w'$&/.\-])(?:{_LEAD}{GAP})?{_CAPITAL}(?:{GAP}{_CAPITAL})*(?![\w&@/]|\.\w|-\w)"
 )
-_WORD_BEFORE: Final = re.compile(r"([A-Za-z][\w'-]*)[ ]*\n?[ ]*[\"]?$")
+_WORD_BEFORE: Final = re.compile(r"([A-Za-z][\w'-]*) *\n? *\"?$")
 _OPENERS: Final = frozenset(
     ["the", "a", "an", "any", "all", "each", "every", "no", "such", "this", "that", "these", "those", "if", "in", "on", "at", "by", "for", "from", "to", "of", "upon", "unless", "until", "when", "where", "while", "with", "without", "within", "under", "and", "or", "but", "as", "after", "before", "during", "except", "neither", "nor", "either", "both", "it", "its", "their", "his", "her", "our", "your", "other", "subject", "notwithstanding", "provided", "pursuant", "except", "following", "prior", "should", "there", "whereas", "however", "further", "said", "one", "two", "three", "only", "also", "only", "nothing", "including", "once", "since", "through", "than", "not", "said", "said", "so", "thereafter", "in", "although", "because", "using", "copy", "is", "are", "will", "shall", "may", "whether", "unless", "upon", "like", "does", "if", "then", "thereof", "new", "certain", "additional", "such", "another", "we", "you", "he", "she", "they", "which", "who", "whose", "what", "per", "via"]
 )  # fmt: skip
@@ -53,10 +53,17 @@ _JOINED_AFTER: Final = re.compile(rf"\s+and\s+({_CAPITAL}(?:{GAP}{_CAPITAL})*)(\
 _EXPLAINED_AFTER: Final = re.compile(
     r"(?:'s)?,?\s*\(\s*(?:as\s+|each\s+as\s+|such\s+term|or\s+\"|the\s+\"|an?\s+\"|each,?\s|collectively|hereinafter|\"|[A-Z]{2,6}s?\))|,?\s+as\s+(?:such\s+term\s+is\s+|that\s+term\s+is\s+)?defined|\s+\(?(?:defined|described|set\s+forth|specified|identified)\s+in\b|,?\s+(?:a\s+copy\s+of\s+which|attached|dated|between|by\s+and\s+between|entered\s+into|promulgated)\b"
 )
+# "(as defined below)": the document itself promises a definition.
+_PROMISED_AFTER: Final = re.compile(
+    r"(?:'s)?,?\s*\(\s*as\s+(?:such\s+term\s+is\s+|that\s+term\s+is\s+)?(?:hereinafter\s+|hereafter\s+|herein\s+)?defined\s*(?:below|above|herein|hereinafter|hereunder|hereafter|later|in\s+this\s+\w+)?\s*\)"
+)
 _HEADING_END: Final = re.compile(r"\s*[.:]|\s*\n|\s+-\s")
 _NAME_WORDS: Final = frozenset(
     ["act", "code", "law", "laws", "regulation", "regulations", "convention", "treaty", "directive", "statute", "commission", "court", "courts", "department", "ministry", "bureau", "association", "institute", "university", "college", "street", "avenue", "road", "boulevard", "city", "county", "state", "province", "republic", "kingdom", "officer", "president", "chairman", "secretary", "treasurer", "vice", "internet", "web", "section", "article", "exhibit", "schedule", "annex", "appendix", "attachment", "clause", "paragraph", "agreement", "licence", "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "christmas", "easter", "god", "inc", "corp", "llc", "ltd", "limited", "corporation", "company", "holdings", "mr", "mrs", "ms", "dr", "esq", "attn", "attention", "english", "american", "government", "federal", "national", "international", "united", "states", "treasury", "council", "chapter", "annexure", "addendum", "recital", "recitals", "preamble", "whereas", "witness", "now", "therefore", "sections", "articles", "exhibits", "schedules"]
 )  # fmt: skip
+
+
+_BEFORE_CHARS: Final = 160  # printed columns leave long runs of blanks between two words
 
 
 class Use(NamedTuple):
@@ -87,12 +94,19 @@ class Vocabulary:
         words = phrase.lower().split()
         if key(phrase) in self.keys:
             return True
+        # "Annual Net Sales", where "Net Sales" is defined
+        if any(key(" ".join(words[cut:])) in self.terms for cut in range(1, len(words) - 1)):
+            return True
 
         def covered(start: int) -> bool:
             if start == len(words):
                 return True
             return any(
-                (key(part := " ".join(words[start:end])) in self.terms or part in phrases) and covered(end)
+                (
+                    key(part := " ".join(words[start:end])) in self.terms
+                    or (part in phrases and end - start > 1)
+                )
+                and covered(end)
                 for end in range(len(words), start, -1)
             )
 
@@ -105,20 +119,21 @@ def find_uses(source: Source, terms: Terms) -> Iterator[Use]:
     starts = [start for start, _ in terms.spans]
     for match in _RUN.finditer(text):
         start, stop = match.span()
-        if source.signed(start) or source.scope(start):
+        if source.signed(start):
             continue
         index = bisect_right(starts, stop) - 1
         if index >= 0 and terms.definitions[index].end > start and terms.definitions[index].start <= stop:
             continue
+        promised = bool(_PROMISED_AFTER.match(text, stop))
         if (
             not _AFTER_OK.match(text, stop)
             or _NAME_AFTER.match(text, stop)
-            or _EXPLAINED_AFTER.match(text, stop)
+            or (not promised and _EXPLAINED_AFTER.match(text, stop))
             or _names_on(text, stop, terms)
             or "\u2014" in source.document.text[start:stop]
         ):
             continue
-        before = text[max(0, start - 40) : start]
+        before = text[max(0, start - _BEFORE_CHARS) : start]
         stripped = before.rstrip()
         words = match[0].split()
         if any(word.lower() in _OPENERS for word in words[1:]) or match[0].count("-") > 1:
@@ -167,7 +182,7 @@ def find_uses(source: Source, terms: Terms) -> Iterator[Use]:
             if len(words) == 1
             else text.index(words[0], start)
         )
-        strong = previous in DETERMINERS or bool(_VERB_AFTER.match(text, stop))
+        strong = promised or previous in DETERMINERS or bool(_VERB_AFTER.match(text, stop))
         yield Use(" ".join(words), start, stop, strong)
 
 
@@ -188,14 +203,35 @@ def _run_in(words: list[str], terms: Terms) -> bool:
     return any(key(" ".join(words[cut:])) in terms.known for cut in range(1, len(words)))
 
 
-def plausible(phrase: str, words: frozenset[str]) -> bool:
-    """Whether the phrase could be a term: ordinary words, none of which marks a name, an office or a law."""
+# Words of names that also make terms: the Privacy Laws, any Group Company, the Supply Agreement, the Source Code.
+_PAPERS: Final = frozenset(
+    [
+        "law",
+        "laws",
+        "code",
+        "company",
+        "companies",
+        "agreement",
+        "regulation",
+        "regulations",
+        "license",
+        "licence",
+    ]
+)
+
+
+def plausible(phrase: str, words: frozenset[str], *, kinds_of_paper: bool = False) -> bool:
+    """Whether the phrase could be a term: ordinary words, none of which marks a name, an office or a law.
+
+    ``kinds_of_paper`` lets laws, companies and agreements pass.
+    """
     first, *rest = phrase.split()
     if first.isupper() and not rest:
         return False
     parts = [part.lower() for part in (rest if first.isupper() else [first, *rest])]
+    names = _NAME_WORDS - _PAPERS if kinds_of_paper else _NAME_WORDS
     return all(all(_ordinary(bit, words) for bit in part.split("-")) for part in parts) and not any(
-        part in _NAME_WORDS for part in parts
+        part in names for part in parts
     )
 
 
