@@ -184,7 +184,9 @@ class Uncertainty:
                 target = -math.log(min(max(1 / max(2 * value, 1e-12), LIMITS[0]), LIMITS[1]))
                 log = self.logs.get(name, 0.0)
                 self.logs[name] = log + self.rate * (target - log)
-        return torch.stack([math.exp(-self.logs.get(name, 0.0)) * loss for name, loss in losses.items()]).sum()
+        return torch.stack(
+            [math.exp(-self.logs.get(name, 0.0)) * loss for name, loss in losses.items()]
+        ).sum()
 
     def metrics(self) -> dict[str, float]:
         """The weights, for the event log."""
