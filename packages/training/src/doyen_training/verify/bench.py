@@ -137,6 +137,18 @@ class Bench:
         """The contracts' running text."""
         return [contract.text for contract in self.contracts if split_of(contract) == split]
 
+    def running_text(self, split: Split, count: int, length: int = 64) -> list[Example]:
+        """``count`` windows of ``length`` tokens, spread over the contracts, of which every token is learned."""
+        core: Any = self.tokenizer
+        texts = self.texts(split)
+        windows = []
+        for number in range(count):
+            text = texts[number % len(texts)]
+            start = (number // len(texts)) * 8 * length % max(1, len(text) // 2)
+            ids = core(text[start : start + 16 * length], add_special_tokens=False)["input_ids"][:length]
+            windows.append(Example(f"text-{number}", list(ids), list(ids)))
+        return windows
+
     def train(
         self,
         model: Any,
