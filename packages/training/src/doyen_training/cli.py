@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -44,7 +45,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 @app.command()
 def run(
-    recipe: Annotated[Path, typer.Argument(help="The recipe, a TOML file.")],
+    recipe: Annotated[Path | None, typer.Argument(help="The recipe, a TOML file.")] = None,
     data: Annotated[
         Path | None, typer.Option("--data", help="Folder of the record files; the recipe's own by default.")
     ] = None,
@@ -59,14 +60,32 @@ def run(
         bool,
         typer.Option("--dry-run", help="Check everything, show samples, measure one step, train nothing."),
     ] = False,
+    queue: Annotated[
+        bool,
+        typer.Option("--queue", help="Leave it to a worker: doyen worker --vertical training -c 1."),
+    ] = False,
+    status: Annotated[
+        Path | None, typer.Option("--status", help="Show how far the queued training in this folder is.")
+    ] = None,
+    with_parent: Annotated[
+        bool, typer.Option("--with-parent", hidden=True, help="Stop when the parent process ends.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Train what a recipe says. The word ``run`` may be left out: doyen train recipe.toml."""
     from dataclasses import asdict
 
+    from doyen_schemas import DoyenError
     from doyen_training import run as runs
     from doyen_training.recipe import read_recipe
 
+    if status is not None:
+        from doyen_training.queue import status as queued
+
+        _show_job(queued(status, _ledger()), json)
+        return
+    if recipe is None:
+        raise DoyenError("TRN-001", "no recipe was named.", "doyen train recipe.toml")
     settings = read_recipe(recipe)
     folder = data or recipe.parent
     if dry_run:
@@ -76,6 +95,14 @@ def run(
         print_json(asdict(found)) if json else _show(found)
         return
     target = out or Path("runs") / settings.name
+    if queue:
+        from doyen_runtime.settings import get_settings
+        from doyen_training.queue import enqueue
+
+        _show_job(enqueue(settings, folder, target, get_settings(), _ledger()), json)
+        return
+    if with_parent:
+        _end_with_parent()
     done = runs.train(
         settings,
         folder,
@@ -90,6 +117,27 @@ def run(
         typer.echo(
             f"{target / 'adapter'}: {done['state']} after {done['steps']} steps, mean loss {done['train_loss']}"
         )
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, finished or not.")],
+    out: Annotated[Path, typer.Option("--out", help="The page.")] = Path("report.html"),
+    json: Json = False,
+) -> None:
+    """Write one offline HTML page over one run, or several side by side.
+
+    Example:
+
+      doyen train report runs/rank-8 runs/rank-16 --out report.html
+    """
+    from doyen_training.report.page import write_report
+
+    write_report(runs, out)
+    if json:
+        print_json({"report": str(out), "runs": [str(run) for run in runs]})
+    else:
+        typer.echo(out)
 
 
 def plan(
@@ -138,6 +186,33 @@ def plan(
         typer.echo(found.toml(), nl=False)
     else:
         typer.echo(f"{out}: try it with: doyen train {out} --dry-run")
+
+
+def _ledger() -> Any:
+    from doyen_runtime.batches import open_ledger
+    from doyen_runtime.settings import get_settings
+
+    return open_ledger(get_settings())
+
+
+def _end_with_parent() -> None:
+    """Be asked to stop when the worker's process ends, however it ends."""
+    from celery.platforms import set_pdeathsig
+
+    set_pdeathsig("SIGTERM")
+    if os.getppid() == 1:  # it has ended already
+        raise typer.Exit(1)
+
+
+def _show_job(found: dict[str, Any], json: bool) -> None:
+    if json:
+        print_json(found)
+        return
+    typer.echo(f"{found['run']}: {found['state']}, attempts {found['attempts']} (batch {found['batch']})")
+    if found["progress"]:
+        typer.echo(", ".join(f"{name} {value}" for name, value in found["progress"].items()))
+    if found["error"]:
+        typer.echo(found["error"])
 
 
 def _plan_json(plan: Plan) -> dict[str, Any]:

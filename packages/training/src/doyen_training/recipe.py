@@ -195,10 +195,19 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def _problem(item: Any) -> str:
-    where = ".".join(str(part) for part in item["loc"]) or "the recipe"
+    place = list(item["loc"])
+    # pydantic names the kind that it took a table for; the file has no such level.
+    kind = {"method": 1, "balance": 1, "loss": 2}.get(str(place[0]) if place else "", 0)
+    if kind and len(place) > kind:
+        del place[kind]
+    where = ".".join(str(part) for part in place) or "the recipe"
     match item["type"]:
         case "missing":
             return f"{where} is missing"
+        case "union_tag_not_found":
+            return f"{where}.kind is missing"
+        case "union_tag_invalid":
+            return f"{where}.kind = {item['ctx']['tag']!r}: it must be one of {item['ctx']['expected_tags']}"
         case "extra_forbidden":
             return f"{where} is not a key of a recipe"
         case "value_error" if isinstance(item["input"], dict):

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 RUN: Final = "run.json"
 LOCK: Final = ".lock"
+# What a queued training is submitted with, before it has run.
+QUEUED: Final = "recipe.json"
+JOB: Final = "job.json"
 PACKAGES: Final = (
     "torch",
     "transformers",
@@ -112,8 +115,9 @@ def train(
     from doyen_training.curve import draw_curve
     from doyen_training.journal import Journal
 
+    before = check_out(out, recipe.digest(), resume=resume)
     run = _describe(recipe, data)
-    _check_out(out, run, resume)
+    _same_run(out, before, run)
     ready = prepare(recipe, data)
     tokens = sum(len(e.input_ids) for e in ready.sets["train"])
     report(f"{ready.learned_share:.1%} of {tokens} training tokens are learned")
@@ -326,29 +330,39 @@ def _describe(recipe: Recipe, data: Path) -> dict[str, Any]:
     }
 
 
-def _check_out(out: Path, run: dict[str, Any], resume: bool) -> None:
-    """Refuse to overwrite a run, or to resume another one."""
+def check_out(out: Path, recipe_sha256: str, *, resume: bool) -> dict[str, Any]:
+    """The record of the run in ``out``, empty without one. Raises TRN-007: no run is overwritten or mixed up."""
     existing = out / RUN
     if not existing.is_file():
         if resume:
             raise DoyenError("TRN-007", f"{out} holds no run to resume.", "Leave --resume out to start one.")
-        if out.is_dir() and any(path.name != LOCK for path in out.iterdir()):
+        if out.is_dir() and any(path.name not in (LOCK, QUEUED, JOB, "train.log") for path in out.iterdir()):
             raise DoyenError("TRN-007", f"{out} is not empty and holds no run.", "Choose another --out.")
-        return
+        return {}
     if not resume:
         raise DoyenError(
             "TRN-007",
             f"{out} holds a run already.",
             "Add --resume to go on with it, or choose another --out.",
         )
-    before = json.loads(existing.read_text(encoding="utf-8"))
-    changed = [key for key in ("recipe_sha256", "data_sha256", "base") if before[key] != run[key]]
+    before: dict[str, Any] = json.loads(existing.read_text(encoding="utf-8"))
+    if before["recipe_sha256"] != recipe_sha256:
+        raise _another(out, ["recipe_sha256"])
+    return before
+
+
+def _same_run(out: Path, before: dict[str, Any], run: dict[str, Any]) -> None:
+    changed = [key for key in ("data_sha256", "base") if before and before[key] != run[key]]
     if changed:
-        raise DoyenError(
-            "TRN-007",
-            f"{out} was started with another {', '.join(changed)}; a resumed run must be the same run.",
-            "Restore the recipe and the data, or start anew in another --out.",
-        )
+        raise _another(out, changed)
+
+
+def _another(out: Path, changed: Sequence[str]) -> DoyenError:
+    return DoyenError(
+        "TRN-007",
+        f"{out} was started with another {', '.join(changed)}; a resumed run must be the same run.",
+        "Restore the recipe and the data, or start anew in another --out.",
+    )
 
 
 @contextmanager

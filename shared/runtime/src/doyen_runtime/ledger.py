@@ -41,7 +41,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from doyen_runtime.tables import audit, batch, document, item, open_engine, result, shard
+from doyen_runtime.tables import audit, batch, document, item, open_engine, progress, result, shard
 from doyen_schemas import DoyenError
 
 STATES = ("queued", "running", "done", "failed", "quarantined", "cancelled")
@@ -349,6 +349,39 @@ class Ledger:
             self._finish(connection, now)
             return state
 
+    def release(self, claim: Claim) -> bool:
+        """Give an item back as it was before the claim: its worker goes away, and no attempt is used up.
+
+        False when the lease was lost meanwhile.
+        """
+        with self._write() as connection:
+            changed = connection.execute(
+                update(item)
+                .where(_held(claim))
+                .values(
+                    state="queued", attempts=item.c.attempts - 1, updated=self.now(connection), **_RELEASED
+                )
+            )
+            of_item = and_(item.c.batch_id == claim.batch_id, item.c.key == claim.key)
+            number = select(item.c.shard).where(of_item).scalar_subquery()
+            connection.execute(
+                update(shard)
+                .where(shard.c.batch_id == claim.batch_id, shard.c.number == number)
+                .values(rung=None)
+            )
+            return bool(changed.rowcount)
+
+    def note(self, claim: Claim, value: Mapping[str, Any]) -> None:
+        """Record how far a long piece of work is; only the newest note is kept."""
+        with self._write() as connection:
+            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+            row = {"value": options_json(value), "updated": self.now(connection)}
+            connection.execute(
+                dialect.insert(progress)
+                .values(key=claim.key, **row)
+                .on_conflict_do_update(index_elements=[progress.c.key], set_=row)
+            )
+
     # Keeping house
 
     def sweep(self, retention_days: float | None = None) -> Sweep:
@@ -508,6 +541,27 @@ class Ledger:
             for row in rows.mappings():
                 yield dict(row)
 
+    def noted(self, key: str) -> dict[str, Any] | None:
+        """The newest note about an item's work, or None."""
+        with self._read() as connection:
+            value = connection.scalar(select(progress.c.value).where(progress.c.key == key))
+        return None if value is None else json.loads(value)
+
+    def submissions(self, key: str) -> list[dict[str, Any]]:
+        """The items with this key, newest batch first: batch, path, state, attempts and error."""
+        columns = (
+            item.c.batch_id, document.c.path, item.c.state, item.c.attempts, item.c.error_code, item.c.error_message,
+        )  # fmt: skip
+        with self._read() as connection:
+            rows = connection.execute(
+                select(*columns)
+                .join(document, and_(item.c.batch_id == document.c.batch_id, item.c.key == document.c.key))
+                .join(batch, batch.c.id == item.c.batch_id)
+                .where(item.c.key == key)
+                .order_by(batch.c.created.desc())
+            )
+            return [dict(row) for row in rows.mappings()]
+
     def report(self, key: str) -> dict[str, Any] | None:
         """The report stored under an item's key, or None."""
         with self._read() as connection:
@@ -646,7 +700,8 @@ class Ledger:
             self._audit(connection, now, one, actor, "purge", [(None, "purged")])
             connection.execute(delete(batch).where(batch.c.id == one))
         if ids:
-            connection.execute(delete(result).where(~exists().where(item.c.key == result.c.key)))
+            for table in (result, progress):
+                connection.execute(delete(table).where(~exists().where(item.c.key == table.c.key)))
         return len(ids)
 
     def _audit(

@@ -112,6 +112,15 @@ result = Table(
     Column("created", Double, nullable=False),
 )
 
+# How far a long piece of work is, in its own words (JSON); the newest only.
+progress = Table(
+    "doyen_progress",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("updated", Double, nullable=False),
+)
+
 audit = Table(
     "doyen_audit",
     metadata,

@@ -9,8 +9,9 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,26 @@ class TimeLimitExceeded(BaseException):
     """A document took too long. Not an ``Exception``: a vertical that goes on after any error must not catch it."""
 
 
+class WorkStopped(Exception):
+    """Raised by a review whose worker is going away: the item is given back, and no attempt is used up."""
+
+
+_at_work: ContextVar[tuple[Ledger, Claim]] = ContextVar("doyen_at_work")
+
+
+def note(value: Mapping[str, Any]) -> None:
+    """For long reviews: record in the ledger how far the work is. JSON-able figures, no document text."""
+    ledger, claim = _at_work.get()
+    ledger.note(claim, value)
+
+
+def lift_time_limit() -> None:
+    """For reviews that may take hours and watch themselves: no time limit for this item."""
+    if threading.current_thread() is threading.main_thread():
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    faulthandler.cancel_dump_traceback_later()
+
+
 def run_shard(ledger: Ledger, batch_id: str, number: int, *, document_seconds: float) -> int:
     """Work on a shard until nothing is left to claim; the number of items worked on.
 
@@ -37,8 +58,9 @@ def run_shard(ledger: Ledger, batch_id: str, number: int, *, document_seconds: f
     me = f"{socket.gethostname()}:{os.getpid()}"
     count = 0
     while (claim := ledger.claim(batch_id, number, me)) is not None:
-        run_item(ledger, claim, document_seconds=document_seconds)
         count += 1
+        if run_item(ledger, claim, document_seconds=document_seconds) == "released":
+            break
     return count
 
 
@@ -64,7 +86,13 @@ def run_item(
     state: str | None
     try:
         with heartbeat(ledger, claim), time_limit(document_seconds):
-            packed = _review(claim, load or loaded)
+            held = _at_work.set((ledger, claim))
+            try:
+                packed = _review(claim, load or loaded)
+            finally:
+                _at_work.reset(held)
+    except WorkStopped:
+        state, code = ("released" if ledger.release(claim) else None), ""
     except DoyenError as error:
         state = ledger.fail(claim, error.code, error.message, final=True)
         code = error.code
