@@ -8,7 +8,7 @@ they are. Sparse tuning saves optimizer state and file size, not time.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -19,6 +19,8 @@ from doyen_schemas import DoyenError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+_INPUTS: Final = ("input_ids", "attention_mask", "position_ids", "labels")
 
 
 class Masked(PeftMethod):
@@ -103,7 +105,8 @@ class Masked(PeftMethod):
         training, seen = model.training, 0
         model.eval()
         for batch in batches or ():
-            gradients = torch.autograd.grad(model(**batch, use_cache=False).loss, weights)
+            inputs = {key: batch[key] for key in _INPUTS if key in batch}  # a trainer's batch has more
+            gradients = torch.autograd.grad(model(**inputs, use_cache=False).loss, weights)
             for score, weight, gradient in zip(total, weights, gradients, strict=True):
                 score += gradient * weight.detach() if self.score == "taylor" else gradient.float() ** 2
             seen += 1
