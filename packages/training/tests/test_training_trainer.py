@@ -17,7 +17,7 @@ from trl import SFTConfig, SFTTrainer
 
 from doyen_modeling.base import load_base
 from doyen_schemas import DoyenError
-from doyen_testkit.models import tiny_llama
+from doyen_testkit.models import tiny_llama, tiny_moe
 from doyen_training.collate import Collator
 from doyen_training.forward import learned_forward
 from doyen_training.journal import Journal
@@ -106,6 +106,26 @@ def test_with_cross_entropy_alone_it_equals_trl_step_for_step(base: Any, tmp_pat
         torch.testing.assert_close(parameter, expected[name], atol=2e-6, rtol=1e-5)
         moved = max(moved, float((parameter - start[name]).abs().max()))
     assert moved > 1e-3
+
+
+def test_a_mixture_of_experts_learns_its_balance_as_with_trl(tmp_path: Path) -> None:
+    """The router's auxiliary loss comes on top of the terms, as in TRL."""
+    moe = load_base(f"path:{tiny_moe(tmp_path / 'moe', 'qwen3_moe')}")
+    samples = examples(4)
+    settings_ = {"max_steps": 2, "router_aux_loss_coef": 0.5, "gradient_accumulation_steps": 2}
+    reference = SFTTrainer(
+        copy.deepcopy(moe.model),
+        args=settings(tmp_path / "theirs", **settings_),
+        train_dataset=Dataset.from_list([{"input_ids": e.input_ids, "labels": e.labels} for e in samples]),
+        processing_class=moe.tokenizer,
+    )
+    reference.train()
+    trainer = Trainer(
+        copy.deepcopy(moe.model), settings(tmp_path / "ours", **settings_), moe.tokenizer, samples
+    )
+    trainer.train()
+    assert losses(trainer) == pytest.approx(losses(reference), abs=2e-6)
+    assert losses(trainer)[0] > trainer.state.log_history[0]["cross_entropy/loss"] + 0.1
 
 
 WRAPS = {

@@ -44,6 +44,13 @@ def pack(lengths: Sequence[int], capacity: int) -> list[list[int]]:
     return sorted((sorted(row) for row in rows), key=lambda row: row[0])
 
 
+def rows(examples: Sequence[Example], pack_to: int | None) -> list[list[int]]:
+    """The samples of each row: one, or as many as ``pack_to`` tokens hold."""
+    if pack_to is None:
+        return [[index] for index in range(len(examples))]
+    return pack([len(example.input_ids) for example in examples], pack_to)
+
+
 class Collator:
     """Rows of sample numbers to tensors.
 

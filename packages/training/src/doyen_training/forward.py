@@ -33,7 +33,10 @@ def score(
     def keep_rows(_: Any, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         states_BTD = args[0][:, -width:]  # virtual tokens stand in front
         states.append(states_BTD)
-        return (states_BTD.reshape(-1, states_BTD.shape[-1]).index_select(0, rows_N), *args[1:])
+        return (
+            states_BTD.reshape(-1, states_BTD.shape[-1]).index_select(0, rows_N.to(states_BTD.device)),
+            *args[1:],
+        )
 
     whole = getattr(model, "module", model)  # DistributedDataParallel
     hook = whole.get_output_embeddings().register_forward_pre_hook(keep_rows)
@@ -58,8 +61,9 @@ def learned_forward(model: Any, batch: Mapping[str, Any], **options: Any) -> tup
         learned_BT=learned_BT,
         states_BTD=states_BTD,
         logits_NV=logits_NV,
-        labels_N=labels_BT.flatten()[rows_N + 1],
-        sample_N=batch["sample"].flatten()[rows_N],
+        # A model spread over devices ends on another than it begins.
+        labels_N=labels_BT.flatten()[rows_N + 1].to(logits_NV.device),
+        sample_N=batch["sample"].flatten()[rows_N].to(logits_NV.device),
         extra=batch.get("columns", {}),
         outputs=outputs if options else None,
     )

@@ -125,12 +125,8 @@ class ResumableTrainer(SFTTrainer):
                 parameters[name].copy_(tensor)
 
     def _load_moments(self, checkpoint: Path) -> None:
-        """The optimizer's state; from scratch when parameters were unfrozen since the checkpoint."""
         saved = torch.load(checkpoint / "optimizer.pt", map_location="cpu", weights_only=True)
-        try:
-            self.optimizer.load_state_dict(saved)
-        except ValueError:
-            self.optimizer.state.clear()
+        self.optimizer.load_state_dict(saved)
 
     def _load_best_model(self) -> None:
         self._load_weights(Path(str(self.state.best_model_checkpoint)))

@@ -19,7 +19,7 @@ from trl import SFTConfig
 
 from doyen_schemas import DoyenError
 from doyen_training import checkpoints, guard
-from doyen_training.collate import Collator, GroupedByLength, pack
+from doyen_training.collate import Collator, GroupedByLength, rows
 from doyen_training.forward import learned_forward
 from doyen_training.journal import Journal
 from doyen_training.losses.cross_entropy import CrossEntropy
@@ -42,7 +42,7 @@ class Trainer(ResumableTrainer):
         pack_to: the tokens of a packed row; None keeps one sample a row. Raises TRN-021 for prompt and prefix tuning,
             whose virtual tokens PEFT cannot give to each packed sample.
         skips: how many steps in a row may be skipped because they are not finite.
-        sampler: the order of the rows, when it is neither random nor grouped by length. It must follow from its
+        sampler: the order of the rows (``collate.rows``), when it is neither random nor grouped by length. It must follow from its
             ``set_epoch`` alone for a resumed run to equal one that never stopped.
         evaluate: figures of the domain, logged as ``eval_NAME`` beside the loss; with
             ``args.metric_for_best_model`` the run keeps the best checkpoint and ends with its weights.
@@ -107,8 +107,8 @@ class Trainer(ResumableTrainer):
                 packed=pack_to is not None,
                 flat="flash" in str(getattr(model.config, "_attn_implementation", "")),
             ),
-            train_dataset=_rows(self.examples, 0, pack_to),
-            eval_dataset=_rows(dev, len(train), pack_to) if dev else None,
+            train_dataset=_table(self.examples, 0, pack_to),
+            eval_dataset=_table(dev, len(train), pack_to) if dev else None,
             processing_class=tokenizer,
             callbacks=list(callbacks),
             **options,
@@ -300,14 +300,13 @@ class Trainer(ResumableTrainer):
         self._signature_columns: Any = ["indices"]
 
 
-def _rows(examples: Sequence[Example], first: int, pack_to: int | None) -> Dataset:
-    """Rows of sample numbers, beginning at ``first``, with their lengths in tokens."""
-    lengths = [len(example.input_ids) for example in examples]
-    rows = [[i] for i in range(len(lengths))] if pack_to is None else pack(lengths, pack_to)
+def _table(examples: Sequence[Example], first: int, pack_to: int | None) -> Dataset:
+    """Rows of sample numbers, which begin at ``first``, with their lengths in tokens."""
+    numbers = rows(examples, pack_to)
     return Dataset.from_dict(
         {
-            "indices": [[first + i for i in row] for row in rows],
-            "length": [sum(lengths[i] for i in row) for row in rows],
+            "indices": [[first + index for index in row] for row in numbers],
+            "length": [sum(len(examples[index].input_ids) for index in row) for row in numbers],
         }
     )
 
