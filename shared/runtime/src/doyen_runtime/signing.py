@@ -50,6 +50,16 @@ def key_id(public: Ed25519PublicKey) -> str:
     return hashlib.sha256(public.public_bytes_raw()).hexdigest()[:16]
 
 
+def pem_id(pem: bytes) -> str:
+    """The id of a public key in PEM."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    key = load_pem_public_key(pem)
+    assert isinstance(key, Ed25519PublicKey), "made by generate"
+    return key_id(key)
+
+
 def private_key() -> Ed25519PrivateKey:
     """The key in ``DOYEN_SIGNING_KEY``: PEM, or the 32-byte seed in base64. Raises RUN-043."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

@@ -111,9 +111,9 @@ class Reviewer:
 
     @cached_property
     def _extractor(self) -> Extractor:
-        from doyen_legal.extract.extractor import ADAPTER_FOLDER, Extractor
+        from doyen_legal.extract.extractor import Extractor
 
-        return Extractor.shipped(self._adapter or ADAPTER_FOLDER)
+        return Extractor.shipped(self._adapter)
 
     def review(self, path: str | Path) -> Report:
         """Review the contract in a PDF, DOCX, HTML or text file.
@@ -182,12 +182,11 @@ class Reviewer:
     def _report(
         self, document: Document, findings: list[Finding], run: _Run, playbook: Playbook | None, side: str
     ) -> Report:
-        from doyen_legal.extract.extractor import ADAPTER_FOLDER
+        from doyen_legal import weights
         from doyen_legal.risk import assess
         from doyen_runtime import adapters
 
-        folder = self._adapter or ADAPTER_FOLDER
-        release = adapters.read_release(folder)
+        release = adapters.read_release(self._adapter or weights.folder())
         versions = {
             "doyen-legal": version("doyen-legal"),
             "pipeline": PIPELINE_VERSION,

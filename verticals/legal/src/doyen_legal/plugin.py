@@ -7,12 +7,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from doyen_legal import weights
 from doyen_legal.pipeline import PIPELINE_VERSION, Reviewer, review_file
 from doyen_runtime import adapters
 from doyen_runtime.verticals import Vertical
 from doyen_schemas import DoyenError
 
-ADAPTER_FOLDER: Final = Path(__file__).parent / "adapter"
 _OPTIONS: Final = ("playbook", "side", "llm", "outcomes")
 _DIGESTS: Final = {"playbook_sha256", "outcomes_sha256"}
 
@@ -75,7 +75,7 @@ VERTICAL: Final = Vertical(
     version=version("doyen-legal"),
     pipeline_version=PIPELINE_VERSION,
     suffixes=frozenset({".pdf", ".docx", ".html", ".htm", ".txt"}),
-    adapter_digest=lambda: adapters.digest(ADAPTER_FOLDER),
+    adapter_digest=lambda: adapters.digest(weights.folder()),
     review=review,
     validate_options=validate_options,
     bench=bench,

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from doyen_evaluation.cards import CardText, Figure, figures_from, model_card
+from doyen_legal.weights import NAME
 from doyen_schemas import AdapterRelease, Measurement
 
 if TYPE_CHECKING:
     from doyen_evaluation.release.spec import ReleaseSpec
 
-NAME: Final = "doyen-legal-contracts"
 _RECIPES: Final = Path(__file__).parent / "recipes"
 _DATA: Final = {
     "CUAD v1 train and dev part (The Atticus Project)": "CC BY 4.0",

@@ -31,14 +31,12 @@ def key(
 
     Example: doyen release key ~/doyen-signing-key.pem trusted/me.pem
     """
-    from cryptography.hazmat.primitives.serialization import load_pem_public_key
-
     from doyen_runtime import signing
 
     private_pem, public_pem = signing.generate()
     _create(out, private_pem, 0o600)
     _create(public, public_pem, 0o644)
-    identity = signing.key_id(load_pem_public_key(public_pem))  # type: ignore[arg-type]
+    identity = signing.pem_id(public_pem)
     if json:
         print_json({"key_id": identity, "private": str(out), "public": str(public)})
     else:

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from doyen_legal import weights
 from doyen_legal.extract.decide import Scorer
 from doyen_legal.extract.ngrams import NgramHeads
 from doyen_legal.extract.scores import TextScores, score_text
@@ -14,8 +15,6 @@ from doyen_legal.extract.types import Extraction
 
 if TYPE_CHECKING:
     from doyen_modeling.tagger import SpanTagger
-
-ADAPTER_FOLDER = Path(__file__).parent.parent / "adapter"
 
 
 class Extractor:
@@ -35,12 +34,12 @@ class Extractor:
         return self._scorer.threshold
 
     @classmethod
-    def shipped(cls, folder: Path = ADAPTER_FOLDER) -> Extractor:
-        """The extractor of an adapter folder, verified against its release and the installed encoder.
+    def shipped(cls, folder: Path | None = None) -> Extractor:
+        """The extractor of an adapter folder (by default of the one in use), verified against its release and the installed encoder.
 
         Raises RUN-010 to RUN-019 (folder or base not as released), RUN-040 to RUN-044 (signature).
         """
-        return _shipped(folder.resolve())
+        return _shipped((folder or weights.folder()).resolve())
 
     def score(self, text: str) -> TextScores:
         """Raw scores of both models."""
@@ -61,11 +60,10 @@ def _shipped(folder: Path) -> Extractor:
 
     from doyen_modeling.encoder import encoder_digests
     from doyen_modeling.tagger import SpanTagger, TaggerConfig
-    from doyen_runtime import adapters
 
-    adapter = adapters.load(folder, vertical="legal")
-    weights, tokenizer = encoder_digests()
-    adapter.check_base("encoder", weights_sha256=weights, tokenizer_sha256=tokenizer)
+    adapter = weights.verified(folder)
+    encoder_sha256, tokenizer_sha256 = encoder_digests()
+    adapter.check_base("encoder", weights_sha256=encoder_sha256, tokenizer_sha256=tokenizer_sha256)
     config = TaggerConfig.from_dict(json.loads(adapter.path("tagger.json").read_text(encoding="utf-8")))
     tagger = SpanTagger(config)
     tagger.load_shipped(load_file(adapter.path("tagger.safetensors")))

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
+from doyen_legal import weights
 from doyen_legal.extract.types import Clause, Extraction
 from doyen_legal.llm.prompt import window_around
 from doyen_legal.llm.reviewer import ADAPTER, Request, Reviewer, load_reviewer, review_windows
@@ -60,8 +61,8 @@ def shipped_decision() -> Decision:
 
 @cache
 def shipped_reviewer() -> Reviewer:
-    """The shipped adapter on its base, loaded once a process. Raises MOD-002 when the base is absent."""
-    return load_reviewer()
+    """The verified adapter in use on its base, loaded once a process. Raises MOD-002 when the base is absent."""
+    return load_reviewer(weights.verified(weights.folder()).folder / "reviewer")
 
 
 def availability() -> Availability:

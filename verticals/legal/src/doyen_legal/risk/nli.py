@@ -9,17 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from doyen_legal import weights
 from doyen_schemas import DoyenError
 
 if TYPE_CHECKING:
     from doyen_modeling.pairs import PairClassifier
 
-WEIGHTS: Final = Path(__file__).parents[1] / "adapter" / "nli.safetensors"
+WEIGHTS: Final = "nli.safetensors"
 NOT_MENTIONED: Final = 2
 # Sentences that similarity offers for each hypothesis, and those of them that are read together as evidence.
 CANDIDATES: Final = 12
@@ -29,22 +29,23 @@ EVIDENCE: Final = 3
 @cache
 def hypotheses() -> frozenset[str]:
     """The statements that the shipped head was trained on; reads its configuration only, no weights."""
+    path = (weights.folder() / WEIGHTS).with_suffix(".json")
     try:
-        return frozenset(json.loads(WEIGHTS.with_suffix(".json").read_text(encoding="utf-8"))["hypotheses"])
+        return frozenset(json.loads(path.read_text(encoding="utf-8"))["hypotheses"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DoyenError(
             "MOD-032",
-            f"pair classifier {WEIGHTS.name} cannot be read ({type(error).__name__}).",
+            f"pair classifier {WEIGHTS} cannot be read ({type(error).__name__}).",
             "Reinstall the package, or train the classifier again.",
         ) from error
 
 
 @cache
 def shipped() -> PairClassifier:
-    """The shipped head, loaded once a process."""
+    """The head of the verified adapter in use, loaded once a process."""
     from doyen_modeling.pairs import load_delta
 
-    return load_delta(WEIGHTS)[0]
+    return load_delta(weights.verified(weights.folder()).path(WEIGHTS))[0]
 
 
 def probabilities(pairs: Sequence[tuple[str, str]]) -> np.ndarray:
