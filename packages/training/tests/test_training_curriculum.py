@@ -33,7 +33,7 @@ def test_audit_of_the_order(order: str) -> None:
     assert set(sequence[:10]) == {scores.index(value) for value in ranked[:10]}
     assert set(sequence) == set(range(100))
     late = Counter(sequence[200:])
-    assert max(late.values()) - min(late.values()) <= 1
+    assert max(late.values()) - min(late.values()) <= 2  # two passes, cut anywhere
     assert sampler.schedule(400) == sequence
 
 
@@ -69,8 +69,8 @@ def test_a_shuffled_order_has_the_same_pace_and_no_difficulty() -> None:
     scores = [float(n) for n in range(200)]
     easy = CurriculumSampler(scores, part(), epochs=2, batch=10, seed=0).schedule(40)
     shuffled = CurriculumSampler(scores, part(order="shuffled"), epochs=2, batch=10, seed=0).schedule(40)
-    assert max(easy) < 70
-    assert max(shuffled) > 100
+    assert max(easy) < 100
+    assert max(shuffled) > 150
 
 
 def test_difficulties(tmp_path: Path) -> None:

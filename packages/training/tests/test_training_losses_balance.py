@@ -75,7 +75,7 @@ def test_its_state_goes_on(make: Any) -> None:
         whole.combine(model.losses(*data()), model)
     other = make()
     other.load_state_dict(whole.state_dict())
-    first, second = (float(b.combine(model.losses(*data()), model)) for b in (whole, other))
+    first, second = (float(b.combine(model.losses(*data()), model).detach()) for b in (whole, other))
     assert first == second
     assert whole.metrics() == other.metrics() != {}
 

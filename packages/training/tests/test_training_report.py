@@ -99,11 +99,11 @@ def test_a_resumed_runs_repeated_steps_count_once(tmp_path: Path) -> None:
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DoyenError, match="TRN-070"):
+    with pytest.raises(DoyenError, match="TRN-085"):
         write_report([tmp_path], tmp_path / "report.html")
     folder = run_folder(tmp_path / "a", steps=1)
     (tmp_path / "file").write_text("")
-    with pytest.raises(DoyenError, match="TRN-071"):
+    with pytest.raises(DoyenError, match="TRN-086"):
         write_report([folder], tmp_path / "file" / "report.html")
 
 

@@ -1,8 +1,8 @@
 """Curriculum: from easy to hard samples (Bengio et al. 2009), paced by competence (Platanios et al. 2019).
 
 Each sample has a difficulty; after a share ``t`` of the training, the easiest share ``c(t)`` of the samples is open
-(arXiv:1903.09848, eq. 7). Within what is open every sample is seen once before one is seen again, and a sample that
-opens joins the pass under way, so at the end all samples were seen about equally often.
+(arXiv:1903.09848, eq. 7). Within what is open every sample is seen once before one is seen again; a sample that
+opens joins the pass under way. Over the whole training the samples that open early are seen more often.
 """
 
 from __future__ import annotations
