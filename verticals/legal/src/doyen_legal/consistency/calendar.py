@@ -16,7 +16,6 @@ from doyen_legal.normalise import (
     add_duration,
     approximate_days,
     find_dates,
-    find_durations,
     spell_duration,
 )
 from doyen_legal.normalise.numbers import DIGITS, WORDS, parse_number
@@ -211,9 +210,10 @@ _RENEWAL: Final = re.compile(r"\b(?:renew\w*|exten[ds]\w*|additional|successive|
 _TOLERANCE_DAYS: Final = 16  # a term "of five years to 31 December" may start in mid-month
 
 
-def term_arithmetic(source: Source, dates: list[Dated], *, notices: bool = True) -> Iterator[Fault]:
+def term_arithmetic(
+    source: Source, dates: list[Dated], durations: list[Mention], *, notices: bool = True
+) -> Iterator[Fault]:
     """Terms whose length does not fit their dates, their parts, their other unit, or the notice before their end."""
-    durations = find_durations(source.text)
     yield from _length_against_dates(source, dates, durations)
     yield from _other_unit(source)
     yield from _instalments(source, durations)

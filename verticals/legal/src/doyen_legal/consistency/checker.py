@@ -47,8 +47,10 @@ def _faults(source: Source) -> Iterator[Fault]:
         yield from party_name_drift(source, terms, facts.parties)
     if ("start", "end") in template.order:
         yield from date_order(source, facts.dates, deadlines=("made", "deadline") in template.order)
-    if "term" in template.equal:
-        yield from term_arithmetic(source, facts.dates, notices=("notice", "term") in template.shorter)
+    if "term" in template.equal and values(graph, "duration"):
+        yield from term_arithmetic(
+            source, facts.dates, facts.durations, notices=("notice", "term") in template.shorter
+        )
     yield from case_drift(source, terms)
     yield from number_word_mismatches(source)
     yield from unused_terms(source, terms)

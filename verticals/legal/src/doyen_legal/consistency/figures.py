@@ -35,6 +35,11 @@ _WORD_TRIGGER: Final = re.compile(
 )
 
 
+_LARGER: Final = re.compile(r"\s+(?:thousand|million|billion)\b", re.I)
+# "ten      thousand (10,000)", "four and one-half million ($4,500,000)": the words start before.
+_STARTS_BEFORE: Final = re.compile(rf"(?<![\w-])(?:{WORDS}|(?:one-)?half|quarters?)[\s-]+\Z", re.I)
+
+
 def number_word_mismatches(source: Source) -> Iterator[Fault]:
     """Words and figures beside each other that name different numbers."""
     text = source.text
@@ -56,7 +61,11 @@ def number_word_mismatches(source: Source) -> Iterator[Fault]:
         # "one hundred thousand (100) units" is a mistake, "Section One (1)" is not looked at here.
         if words < 1 and abs(words * 100 - figure) < 1:
             continue  # "two-thirds (66.67%)"
-        if re.search(
+        if _LARGER.match(text, match.end()) and any(
+            words * factor == figure for factor in _MAGNITUDE.values()
+        ):
+            continue  # "six (6,000,000) million shares"
+        if _STARTS_BEFORE.search(text, max(0, match.start() - 60), match.start()) or re.search(
             r"\(\d[\d,]*\)\s*$|(?:tenths|hundredths|thousandths)\s+of\s+$",
             text[max(0, match.start() - 24) : match.start()],
         ):

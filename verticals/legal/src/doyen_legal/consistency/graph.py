@@ -1,4 +1,4 @@
-"""The graph of a contract: sections, exhibits, terms, parties, dates, laws and amounts, and what binds them.
+"""The graph of a contract: sections, exhibits, terms, parties, dates, durations, laws and amounts, and what binds them.
 
 Nodes are ``(kind, name)``; every edge has a ``relation`` (``defines``, ``uses``, ``refers``, ``amends``), the
 ``role`` that its target plays (``law``, ``cap``, ``start``, ``end``) and the ``span`` that proves it.
@@ -28,6 +28,7 @@ from doyen_legal.consistency.references import (
 from doyen_legal.consistency.source import Source
 from doyen_legal.consistency.terms import Terms, key
 from doyen_legal.consistency.uses import Use, find_uses
+from doyen_legal.normalise import Mention, find_durations
 
 CONTRACT: Final = ("contract", "")
 Node = tuple[str, str]
@@ -42,6 +43,7 @@ class Facts:
     uses: list[Use]
     parties: list[Party]
     dates: list[Dated]
+    durations: list[Mention]
     references: list[Reference]
     targets: Targets
     laws: list[Provision]
@@ -63,8 +65,9 @@ def read_facts(source: Source) -> Facts:
     """Read every fact of the document once."""
     terms = Terms(source)
     return Facts(
-        source, terms, list(find_uses(source, terms)), find_parties(source, terms), find_dated(source), list(find_references(source)),
-        find_targets(source), governing_laws(source), liability_caps(source),
+        source, terms, list(find_uses(source, terms)), find_parties(source, terms), find_dated(source),
+        find_durations(source.text), list(find_references(source)), find_targets(source), governing_laws(source),
+        liability_caps(source),
     )  # fmt: skip
 
 
@@ -115,6 +118,8 @@ def build(facts: Facts) -> nx.MultiDiGraph[Node]:
         _edge(graph, ("party", party.name), "defines", "party", party.span)
     for dated in facts.dates:
         _edge(graph, ("date", dated.day.isoformat()), "uses", dated.role or "date", (dated.start, dated.end))
+    for mention in facts.durations:
+        _edge(graph, ("duration", mention.value.text), "uses", "duration", (mention.start, mention.end))
     for role, provisions in (("law", facts.laws), ("cap", facts.caps)):
         for provision in provisions:
             for value in provision.values:

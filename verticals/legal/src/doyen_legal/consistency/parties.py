@@ -134,6 +134,8 @@ class _Company(NamedTuple):
 def _name_drift(source: Source, terms: Terms, parties: list[Party]) -> Iterator[Fault]:
     """Names that differ by a slip from that of a party or of another company of the title and the preamble."""
     companies, introduced = _companies(source, terms, parties)
+    # Writings that are introduced, or used often, are other companies' names.
+    own = introduced | {(one.words, one.form) for one in companies if len(one.spans) > _MANY}
     aliased = {party.stem for party in parties}
     for company in companies:
         others = sorted(
@@ -141,7 +143,7 @@ def _name_drift(source: Source, terms: Terms, parties: list[Party]) -> Iterator[
             key=lambda other: -len(other.spans),
         )
         for other in others:
-            what = _difference(company, other, introduced, party=" ".join(other.words) in aliased)
+            what = _difference(company, other, own, party=" ".join(other.words) in aliased)
             if what is None or not _is_slip(company, other):
                 continue
             name, known = (" ".join(source.text[slice(*one.spans[0])].split()) for one in (company, other))
@@ -201,34 +203,35 @@ def _is_role(match: re.Match[str], terms: Terms) -> bool:
     if form not in ("Company", "COMPANY", "Limited", "Corporation"):
         return False
     between = match[0][len(match["stem"]) :]
-    if re.search(r"[a-z]{4}\.$", match["stem"]):
+    if re.search(r"[a-z]{4}\.$", match["stem"]) or re.match(
+        r"\s+Liability\b", match.string[match.end() :][:20], re.I
+    ):
         return True
     return form == "Company" and "company" in terms.known and "," in between
 
 
 def _difference(
-    company: _Company, other: _Company, introduced: set[tuple[tuple[str, ...], str]], *, party: bool
+    company: _Company, other: _Company, own: set[tuple[tuple[str, ...], str]], *, party: bool
 ) -> str | None:
     """What sets a name apart from another, if the same company is meant."""
     words, names, form = company.words, other.words, company.form
     count = len(names)
-    own = (words, form) in introduced
     if len(words) > count > 1 or (len(words) > count and words[-count - 1] in _BEFORE_NAME):
         words = words[-count:]  # a signatory's name or title, or the end of a sentence, may stand before it
+    if (words, form) in own:
+        return None
     if words == names:
-        if form == other.form or own or len(company.spans) > _MANY or _short_form(form, other.form):
+        if form == other.form or _short_form(form, other.form):
             return None
         return "has another form of company" if sum(map(len, names)) >= _MIN_LETTERS else None
-    if own:
-        return None
     stem, name = " ".join(words), " ".join(names)
     if _misspelled(stem, name) or (form == other.form and _plural_differs(stem, name)):
         return "is spelled differently"
     later = company.spans[0] > other.spans[0]
-    if not party or not later or len(company.spans) > _MANY or form != other.form:
+    shorter = company.words[1 - count :] if count > 2 else words
+    if not party or not later or form != other.form or (shorter, form) in own:
         return None
-    shorter = " ".join(company.words[1 - count :]) if count > 2 else stem
-    return _LEFT_OUT if _word_dropped(shorter, name) else None
+    return _LEFT_OUT if _word_dropped(" ".join(shorter), name) else None
 
 
 _BEFORE_NAME: Final = frozenset({"and", "of", "the", "by", "to", "between", "with", "for"})
