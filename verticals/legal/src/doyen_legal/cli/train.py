@@ -64,6 +64,23 @@ def nli(
 
 
 @app.command()
+def evidence(
+    out: Annotated[Path, typer.Option(help="Where to write evidence.safetensors.")],
+    data: Data = None,
+) -> None:
+    """Fit the heads that find evidence for ContractNLI's hypotheses, on its train pairs (minutes).
+
+    Example: doyen legal train evidence --data ../shared/data --out runs/nli
+    """
+    from doyen_legal.corpora import read_nli_pairs
+    from doyen_legal.risk.evidence import WEIGHTS, fit_evidence, save
+
+    heads = fit_evidence(read_nli_pairs(_data(data) / "legal" / "contract-nli" / "pairs_train.csv.gz"))
+    save(heads, out / WEIGHTS)
+    typer.echo(f"{out / WEIGHTS}: {len(heads.hypotheses)} hypotheses")
+
+
+@app.command()
 def release(
     folder: Annotated[Path, typer.Option(help="The adapter folder to release, in place.")],
     adapter_version: Annotated[str, typer.Option("--version", help="Semantic version of the weights.")],
