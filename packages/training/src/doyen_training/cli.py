@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from doyen_runtime.commands.output import print_json
+from doyen_training.distillation.cli import teacher
 
 if TYPE_CHECKING:
     from doyen_training.dryrun import DryRun
@@ -23,6 +24,7 @@ Examples:
   doyen train recipe.toml --dry-run            check everything, show samples, measure one step\n
   doyen train recipe.toml --out runs/reviewer  train\n
   doyen train recipe.toml --out runs/reviewer --resume\n
+  doyen train teacher recipe.toml              ask the teacher of a distillation once\n
   doyen train report runs/a runs/b --out report.html
 
 Options of the run: doyen train run --help.
@@ -138,6 +140,9 @@ def report(
         print_json({"report": str(out), "runs": [str(run) for run in runs]})
     else:
         typer.echo(out)
+
+
+app.command()(teacher)
 
 
 def plan(

@@ -138,7 +138,8 @@ def cache_teacher(
     meta["shards"] = _whole_shards(out, key)
     out.mkdir(parents=True, exist_ok=True)
     place = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    model = teacher.model.to(place).eval()
+    model: Any = teacher.model
+    model.to(place).eval()
     pad = teacher.tokenizer.pad_token_id or 0
     for shard in range(-(-len(examples) // SHARD)):
         if _name(shard) in meta["shards"]:

@@ -31,7 +31,7 @@ class OnPolicyPart(LossBase):
     """
 
     kind: Literal["on-policy"]
-    weight: Literal[1.0] = 1.0
+    weight: Annotated[float, Field(ge=1, le=1)] = 1.0
     teacher: Annotated[str, Field(min_length=1)]
     adapter: str | None = None
     beta: Annotated[float, Field(ge=0, le=1)] = 1.0
