@@ -59,12 +59,13 @@ def attach(model: Any, method: MethodPart, batches: Batches | None = None) -> An
     result is the model itself or a PEFT model around it. Raises MOD-040 to MOD-042, MOD-046 and MOD-047 when there is
     a method on it already.
     """
-    if (there := method_of(model)) is not None:
+    if (there := method_of(model)) is not None or hasattr(model, "get_base_model"):
         from doyen_schemas import DoyenError
 
         raise DoyenError(
             "MOD-047",
-            f"the model already carries a {there.kind} adapter, a second one was asked for ({method.kind}).",  # type: ignore[attr-defined]
+            f"the model already carries {f'a {there.kind}' if there else 'an'} adapter, "  # type: ignore[attr-defined]
+            f"a second one was asked for ({method.kind}).",  # type: ignore[attr-defined]
             "Merge the first one, or load the base anew.",
         )
     return method.attach(model, batches) if isinstance(method, Masked | Experts) else method.attach(model)
