@@ -75,6 +75,28 @@ def found(extra: str, kind: str, base: str = CONTRACT) -> list[tuple[str, Fault]
             "Acme Holdings Corporation",
         ),
         ("party-name-drift", "Sums are paid to Borealis Food, Inc. in full.", "Borealis Food, Inc."),
+        ("party-name-drift", "Sums are paid to Jo Smith Borealis Foods, LLC in full.", "Borealis Foods, LLC"),
+        (
+            "date-order",
+            "Distributor may leave at any time between March 1, 2012 and May 1, 2011.",
+            "May 1, 2011",
+        ),
+        (
+            "undefined-term",
+            "Supplier shall take Reasonable Steps (as defined below) to do so.",
+            "Reasonable Steps",
+        ),
+        (
+            "undefined-term",
+            "Supplier shall obey the Privacy Laws. Distributor shall report under the Privacy Laws.",
+            "Privacy Laws",
+        ),
+        (
+            "conflicting-cap",
+            "EXCEPT UNDER SECTION 4.2, THE LIABILITY OF EITHER PARTY UNDER SECTION 4.1 OR OTHERWISE SHALL BE LIMITED TO AN "
+            "AMOUNT EQUAL TO THE FEES PAID HEREUNDER.",
+            "LIABILITY OF EITHER PARTY",
+        ),
     ],
 )
 def test_the_fault_is_found(kind: str, extra: str, place: str) -> None:
@@ -100,6 +122,11 @@ def test_the_fault_is_found(kind: str, extra: str, place: str) -> None:
         ("conflicting-law", "The arbitrators shall apply the substantive law of the State of New York."),
         ("conflicting-law", "The laws of the United States govern the patents under this Agreement."),
         ("party-name-drift", "Borealis Foods, Inc. shall sign."),
+        ("party-name-drift", "Sums are paid by Borealis and Borealis Foods, Inc. as one."),
+        ("number-word-mismatch", "Supplier shall issue six (6,000,000) million shares."),
+        ("dangling-section", "Supplier shall comply with section 37(2) of said act."),
+        ("dangling-exhibit", "IT COVERS ANY EXHIBIT OR PAPER OF SUPPLIER."),
+        ("undefined-term", "Supplier follows the rules of the Federal Trade Commission."),
         (
             "party-name-drift",
             'Sums are paid to Acme Holdings Corporation, a Nevada corporation ("Parent"), by Parent\'s order.',

@@ -143,7 +143,7 @@ def _name_drift(source: Source, terms: Terms, parties: list[Party]) -> Iterator[
             key=lambda other: -len(other.spans),
         )
         for other in others:
-            what = _difference(company, other, own, party=" ".join(other.words) in aliased)
+            what = _difference(company, other, own, aliased)
             if what is None or not _is_slip(company, other):
                 continue
             name, known = (" ".join(source.text[slice(*one.spans[0])].split()) for one in (company, other))
@@ -211,7 +211,7 @@ def _is_role(match: re.Match[str], terms: Terms) -> bool:
 
 
 def _difference(
-    company: _Company, other: _Company, own: set[tuple[tuple[str, ...], str]], *, party: bool
+    company: _Company, other: _Company, own: set[tuple[tuple[str, ...], str]], aliased: set[str]
 ) -> str | None:
     """What sets a name apart from another, if the same company is meant."""
     words, names, form = company.words, other.words, company.form
@@ -229,7 +229,9 @@ def _difference(
         return "is spelled differently"
     later = company.spans[0] > other.spans[0]
     shorter = company.words[1 - count :] if count > 2 else words
-    if not party or not later or form != other.form or (shorter, form) in own:
+    if name not in aliased or not later or form != other.form:
+        return None
+    if (shorter, form) in own or " ".join(shorter) in aliased:
         return None
     return _LEFT_OUT if _word_dropped(" ".join(shorter), name) else None
 
