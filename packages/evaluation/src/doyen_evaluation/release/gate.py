@@ -189,12 +189,13 @@ def _language_models(release: AdapterRelease, bundle: Path, limit: float) -> lis
     checks = []
     for part, base in parts.items():
         alone, tuned = language.answers(base, bundle, perplexity=True)
-        checks.append(_forgetting(part, alone.perplexity, tuned.perplexity, limit))
+        checks.append(forgetting(part, alone.perplexity, tuned.perplexity, limit))
         checks.append(_alive(part, release.probes.get(part), alone, tuned))
     return checks
 
 
-def _forgetting(part: str, alone: float, tuned: float, limit: float) -> Check:
+def forgetting(part: str, alone: float, tuned: float, limit: float) -> Check:
+    """Perplexity with the adapter (``tuned``) against the base's, ``limit`` in percent."""
     percent = 100 * (tuned / alone - 1)
     # Written so that a perplexity that is not a number fails.
     verdict: Verdict = "passed" if percent <= limit else "failed"
