@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from doyen_training.trainer import Trainer
 
 BATCH: Final = 16
-STEPS: Final = 32
+STEPS: Final = 40
 TRAIN: Final = 512
 DEV: Final = 160
-LEARNING_RATE: Final = 1e-3
+LEARNING_RATE: Final = 5e-3
 MAX_LENGTH: Final = 192
 
 

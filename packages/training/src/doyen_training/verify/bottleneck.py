@@ -23,5 +23,5 @@ TRIAL = Trial(
     rows=(5,),
     metric="accuracy",
     higher_is_better=True,
-    run=against_full(_method, 5e-3),
+    run=against_full(_method, 1e-2),
 )

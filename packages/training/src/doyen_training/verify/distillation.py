@@ -35,7 +35,7 @@ def teacher(bench: Bench, records: Sequence[Record]) -> Any:
 
     def make() -> Any:
         model = bench.model(0)
-        bench.train(model, bench.examples(records), steps=TEACHER_STEPS, seed=0, learning_rate=2e-3)
+        bench.train(model, bench.examples(records), steps=TEACHER_STEPS, seed=0)
         return model
 
     return bench.once(("teacher", tuple(records)), make)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from doyen_modeling.methods import MethodPart
     from doyen_training.verify.bench import Bench
 
-FULL_RATE: Final = 2e-3
+FULL_RATE: Final = 5e-3
 
 
 def tuned(bench: Bench, seed: int, method: MethodPart, learning_rate: float) -> tuple[float, float]:
