@@ -356,3 +356,38 @@ def test_early_stopping_ends_with_the_weights_of_the_best_step(base: Any, tmp_pa
         "checkpoint-4",
     ]
     assert [e["eval_f1"] for e in events(tmp_path / "e.jsonl") if "eval_f1" in e] == [0.2, 0.5, 0.4, 0.3]
+
+
+def test_patience_and_the_best_step_outlive_a_resume_in_another_place(base: Any, tmp_path: Path) -> None:
+    """The figure falls from step 1 on; with patience 3 the run ends at step 4, stopped in between or not."""
+    best: dict[str, Tensor] = {}
+
+    def run(out: Path, scores: list[float], stop: bool) -> Trainer:
+        found = iter(scores)
+
+        def evaluate(model: Any) -> dict[str, float]:
+            if not best:
+                best.update({n: p.detach().clone() for n, p in model.named_parameters()})
+            return {"f1": next(found)}
+
+        trainer = Trainer(
+            lora(base.model),
+            settings(
+                out, save_strategy="steps", save_steps=1, eval_strategy="steps", eval_steps=1,
+                metric_for_best_model="f1",
+            ),
+            base.tokenizer,
+            examples(),
+            examples(2, seed=9),
+            evaluate=evaluate,
+            callbacks=[EarlyStoppingCallback(early_stopping_patience=3), *([StopAt(2)] if stop else [])],
+        )  # fmt: skip
+        trainer.train(resume_from_checkpoint=None if stop else str(out / "checkpoint-2"))
+        return trainer
+
+    run(tmp_path / "here", [0.5, 0.4], stop=True)
+    (tmp_path / "here").rename(tmp_path / "there")
+    resumed = run(tmp_path / "there", [0.3, 0.2, 0.1, 0.0], stop=False)
+    assert resumed.state.global_step == 4
+    assert resumed.state.best_model_checkpoint == str(tmp_path / "there" / "checkpoint-1")
+    assert all(torch.equal(p, best[n]) for n, p in resumed.model.named_parameters())
