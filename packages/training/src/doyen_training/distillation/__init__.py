@@ -1,1 +1,1 @@
-"""Distillation: the cache of a teacher's logits, alignment of two tokenizers, and the on-policy run."""
+"""Distillation: the teacher, the cache of its logits, and the alignment of two tokenizers."""

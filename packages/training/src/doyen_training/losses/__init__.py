@@ -21,19 +21,21 @@ from pydantic import Field
 from doyen_training.losses.attention import AttentionPart
 from doyen_training.losses.cross_entropy import CrossEntropyPart
 from doyen_training.losses.distillation import DistillationPart
+from doyen_training.losses.on_policy import OnPolicyPart
 from doyen_training.losses.pgd import PgdPart
 from doyen_training.losses.router import RouterPart
 from doyen_training.losses.term import Forward, Start, Term
 
 # What a ``[[loss]]`` table may be.
 LossPart = Annotated[
-    CrossEntropyPart | DistillationPart | AttentionPart | PgdPart | RouterPart,
+    CrossEntropyPart | DistillationPart | AttentionPart | OnPolicyPart | PgdPart | RouterPart,
     Field(discriminator="kind"),
 ]
 
 
 def build(
-    part: CrossEntropyPart | DistillationPart | AttentionPart | PgdPart | RouterPart, folder: Path
+    part: CrossEntropyPart | DistillationPart | AttentionPart | OnPolicyPart | PgdPart | RouterPart,
+    folder: Path,
 ) -> Term:
     """The term of a ``[[loss]]`` table. ``folder`` is what the paths of the recipe are relative to.
 
@@ -48,6 +50,7 @@ __all__ = [
     "DistillationPart",
     "Forward",
     "LossPart",
+    "OnPolicyPart",
     "PgdPart",
     "RouterPart",
     "Start",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -72,7 +71,7 @@ def taught(
         return bench.accuracy(student, held)
     ref = BaseRef(source=bench.source, weights_sha256="0" * 64, tokenizer_sha256="0" * 64)
     with tempfile.TemporaryDirectory() as folder:
-        loaded = LoadedBase(copy.deepcopy(tutor), bench.tokenizer, ref)
+        loaded = LoadedBase(tutor, bench.tokenizer, ref)
         cache_teacher(loaded, examples, bench.tokenizer, Path(folder), device="cpu", batch_size=32)
         cache = TeacherCache(Path(folder))
         bench.train(student, examples, [CrossEntropy(0.5), Distillation(cache, 0.5, **options)], seed=seed)
