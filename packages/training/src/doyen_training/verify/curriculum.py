@@ -19,10 +19,11 @@ def run(bench: Bench, seed: int) -> Mapping[str, float]:
     task = bench.task(seed)
     hard = base_losses(bench.model(seed), task.train)
     arms = {}
-    for arm, order in ((BASELINE, "shuffled"), (TECHNIQUE, "easy-first"), ("hard first", "hard-first")):
-        # "shuffled" opens all rows at once, so that it is a plain random order.
-        start = 1.0 if order == "shuffled" else 0.2
-        part = CurriculumPart(difficulty="loss", order=order, start=start)
+    for arm, part in (
+        (BASELINE, CurriculumPart(difficulty="loss", order="shuffled", start=1.0)),  # all rows open at once
+        (TECHNIQUE, CurriculumPart(difficulty="loss", order="easy-first", start=0.2)),
+        ("hard first", CurriculumPart(difficulty="loss", order="hard-first", start=0.2)),
+    ):
         sampler = CurriculumSampler(hard, part, epochs=STEPS * BATCH / len(hard), batch=BATCH, seed=seed)
         model = bench.model(seed)
         bench.train(model, task.train, seed=seed, sampler=sampler)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from doyen_training.verify.distillation import LABELLED, taught, teacher
 from doyen_training.verify.trial import BASELINE, TECHNIQUE, Trial
@@ -21,7 +21,7 @@ def run(bench: Bench, seed: int) -> Mapping[str, float]:
     wrong = teacher(bench, planted(records, bench.classes))
     honest = teacher(bench, records)
     task = bench.task(seed, train=LABELLED)
-    protected = {"projection": True, "gate": GATE, "bounds": (0.1, 2.0)}
+    protected: dict[str, Any] = {"projection": True, "gate": GATE, "bounds": (0.1, 2.0)}
     return {
         BASELINE: taught(bench, seed, task.train, wrong),
         TECHNIQUE: taught(bench, seed, task.train, wrong, **protected),
