@@ -144,3 +144,30 @@ def test_grouping_by_length_depends_on_seed_and_epoch_only() -> None:
     sampler.set_epoch(1)
     assert sorted(sampler) == list(range(40))
     assert list(sampler) != first
+
+
+@pytest.mark.parametrize(
+    ("family", "extra"), [("gemma2", {"sliding_window": 8}), ("granite", {"logits_scaling": 4.0})]
+)
+def test_what_a_model_does_behind_its_head_and_its_windows_is_kept(
+    family: str, extra: dict[str, Any]
+) -> None:
+    """Gemma 2 caps its scores and attends in windows, Granite divides its scores: packed rows equal single ones."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    torch.manual_seed(0)
+    shape = {
+        "vocab_size": 320, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "head_dim": 8,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "pad_token_id": 2, "initializer_range": 0.5,
+    }  # fmt: skip
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **shape, **extra)).eval()
+    samples = examples(6)
+    rows = [{"indices": row} for row in pack([len(e.input_ids) for e in samples], 60)]
+    with torch.no_grad():
+        forward, _ = learned_forward(model, Collator(samples, 2, packed=True)(rows))
+        alone = [
+            model(torch.tensor([samples[i].input_ids])).logits[0, :-1] for row in rows for i in row["indices"]
+        ]
+    labels = [torch.tensor(samples[i].labels[1:]) != IGNORED for row in rows for i in row["indices"]]
+    expected = torch.cat([logits[learned] for logits, learned in zip(alone, labels, strict=True)])
+    torch.testing.assert_close(forward.logits_NV, expected, atol=1e-4, rtol=1e-4)
