@@ -28,7 +28,7 @@ def undefined_terms(
     """Capitalised phrases of ordinary words that are used as terms and defined nowhere.
 
     A document that uses many such takes its terms from somewhere else: the three that look most like a term are
-    reported, the rest is left alone. Notes, where the document says that its terms are defined elsewhere.
+    reported as notes, the rest is left alone. Notes too, where it says that its terms are defined elsewhere.
     With ``amends``, the terms are another agreement's: only one or two new ones are reported.
     """
     words, phrases = lexicon()
@@ -43,13 +43,13 @@ def undefined_terms(
         chosen = chosen if len(chosen) <= _FEW_ALONE else []
     many = len(chosen) > _MANY_UNDEFINED
     ranked = sorted(chosen, key=lambda uses: (-_clear_share(source, uses), len(uses), uses[0].start))
-    for place, uses in enumerate(ranked[:_MANY_UNDEFINED]):
+    for uses in ranked[:_MANY_UNDEFINED]:
         first = uses[0]
         yield Fault(
             "undefined-term", first.start, first.end,
             f'"{first.phrase}" is used as a defined term, but is defined nowhere in the document.',
             tuple((use.start, use.end) for use in uses[1:]),
-            note=amends or terms.defined_elsewhere or (many and place >= _FEW_ALONE),
+            note=amends or terms.defined_elsewhere or many,
         )  # fmt: skip
 
 

@@ -199,7 +199,7 @@ _ALL_FEES: Final = re.compile(
     r"[\s,:]*(?:and\s+(?:will|shall)\s+(?:not|in\s+no\s+event)\s+exceed[\s,]*)?(?:to\s+)?"
     r"(?:an?\s+(?:amount|sum)\s+(?:equal|equivalent|corresponding)\s+to\s+)?(?:(?:the|any|all|such|those|that)\s+)?"
     r"(?:(?:sum|total|aggregate|amounts?|portion|value|net|gross|all|actual|of|the|and|initial|then|original|\w+'s)\s+){0,6}"
-    r"(?:\w+\s+){0,3}?(?:fees?|amounts?|sums?|price|charges|royalt(?:y|ies)|compensation|consideration|money|monies|moneys|payments?|revenues?)\b"
+    r"(?:\w+\s+){0,5}?(?:fees?|amounts?|sums?|price|charges|royalt(?:y|ies)|compensation|consideration|money|monies|moneys|payments?|revenues?)\b"
     r"(?:\s+(?:\w+\s+){0,6}?(?:paid|payable|received|receivable|owed|owing|due|earned|charged|of|for|under|hereunder|made)\b|(?=[.,;]))",
     re.I,
 )
@@ -209,7 +209,7 @@ def conflicting_caps(source: Source, caps: list[Provision], roles: frozenset[str
     """Two caps for the same party that differ."""
     for index, cap in enumerate(caps):
         for known in caps[:index]:
-            if source.scope(cap.start) != source.scope(known.start) or _same_cap(cap, known):
+            if source.scope(cap.start) != source.scope(known.start) or cap.values == known.values:
                 continue
             if source.sentence(cap.start) == source.sentence(known.start):
                 continue
@@ -225,14 +225,6 @@ def conflicting_caps(source: Source, caps: list[Provision], roles: frozenset[str
                 ((known.start, known.end),),
             )  # fmt: skip
             break
-
-
-def _same_cap(cap: Provision, known: Provision) -> bool:
-    """Whether two caps agree: the same sum, or fees of which one statement leaves the period open."""
-    if cap.values == known.values:
-        return True
-    by_fees = all("fees" in value for one in (cap, known) for value in one.values)
-    return by_fees and _FEES_PAID in cap.values | known.values
 
 
 _TIER: Final = re.compile(
