@@ -133,6 +133,16 @@ class Bench:
         found: Value = self._done[key]
         return found
 
+    def plain(self, seed: int) -> Any:
+        """The model after plain tuning on ``task(seed)``, the baseline of several trials; not to be changed."""
+
+        def work() -> Any:
+            model = self.model(seed)
+            self.train(model, self.task(seed).train, seed=seed)
+            return model
+
+        return self.once(("plain", seed), work)
+
     def texts(self, split: Split) -> list[str]:
         """The contracts' running text."""
         return [contract.text for contract in self.contracts if split_of(contract) == split]

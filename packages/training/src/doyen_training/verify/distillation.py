@@ -54,7 +54,6 @@ def taught(
     seed: int,
     examples: Sequence[Example],
     tutor: Any,
-    dev: Sequence[Record] = (),
     **options: Any,
 ) -> float:
     """Accuracy of the student after labels alone, or labels and the tutor's cached logits in equal parts."""
@@ -65,7 +64,7 @@ def taught(
     from doyen_training.losses.distillation import Distillation
 
     student = half(bench, seed)
-    held = dev or bench.task(seed, train=len(examples)).dev
+    held = bench.task(seed, train=len(examples)).dev
     if tutor is None:
         bench.train(student, examples, seed=seed)
         return bench.accuracy(student, held)

@@ -23,12 +23,9 @@ def run(bench: Bench, seed: int) -> Mapping[str, float]:
     task = bench.task(seed)
     held = task.dev_examples[:96]
     arms, clean = {}, {}
-    for arm, terms in (
-        (BASELINE, [CrossEntropy()]),
-        (TECHNIQUE, [CrossEntropy(0.5), Pgd(0.5, epsilon=EPSILON)]),
-    ):
-        model = bench.model(seed)
-        bench.train(model, task.train, terms, seed=seed)
+    hardened = bench.model(seed)
+    bench.train(hardened, task.train, [CrossEntropy(0.5), Pgd(0.5, epsilon=EPSILON)], seed=seed)
+    for arm, model in ((BASELINE, bench.plain(seed)), (TECHNIQUE, hardened)):
         arms[arm] = attacked(bench, model, held)
         clean[f"clean loss, {arm}"] = bench.nll(model, held)
     return arms | clean

@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from doyen_runtime.settings import get_settings
 from doyen_training.masking import tokenize
-from doyen_training.verify.corpus import Contract, class_names, clause_records, split_of
+from doyen_training.verify.corpus import (
+    CLASSES,
+    CLAUSE_CHARACTERS,
+    Contract,
+    class_names,
+    clause_records,
+    split_of,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -45,6 +52,8 @@ RECIPE: Final[dict[str, Any]] = {
     "learning_rate": 3e-3,
     "format_steps": 120,
     "format_rate": 2e-3,
+    "classes": CLASSES,  # which types are of the task and which of the pre-training
+    "characters": [CLAUSE_CHARACTERS.start, CLAUSE_CHARACTERS.stop],
     "seed": 17,
 }
 PREPARED: Final = "prepared.json"
@@ -118,39 +127,31 @@ def _pretrain(
     texts = {s: [c.text for c in contracts if split_of(c) == s] for s in ("train", "dev")}
     tokenizer = learn_tokenizer(texts["train"], recipe["vocabulary"])
     model = _new_model(tokenizer, recipe)
-    learn_language(model, _windows(tokenizer, texts["train"], recipe["window"]), recipe, report)
+    _learn_language(model, _windows(tokenizer, texts["train"], recipe["window"]), recipe, report)
     held_NT = _windows(tokenizer, texts["dev"], recipe["window"])[: 8 * recipe["batch"]]
-    write(model, tokenizer, contracts, held_NT, recipe, start, target, report)
-
-
-def write(
-    model: Any,
-    tokenizer: PreTrainedTokenizerBase,
-    contracts: Sequence[Contract],
-    held_NT: Any,
-    recipe: dict[str, Any],
-    start: float,
-    target: Path,
-    report: Callable[[str], None],
-) -> None:
-    import torch
-
-    model.eval()
-    with torch.inference_mode():
-        parts = held_NT.split(recipe["batch"])
-        held = [float(model(input_ids=part, labels=part, use_cache=False).loss) for part in parts]
-    learn_format(model, tokenizer, contracts, recipe, report)
+    dev_loss = _mean_loss(model, held_NT, recipe["batch"])
+    _learn_format(model, tokenizer, contracts, recipe, report)
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
     prepared = {
         "weights_sha256": hashlib.sha256((target / "model.safetensors").read_bytes()).hexdigest(),
         "parameters": sum(p.numel() for p in model.parameters()),
-        "dev_loss": round(sum(held) / len(held), 4),
+        "dev_loss": round(dev_loss, 4),
         "chance_loss": round(math.log(len(tokenizer)), 4),
         "seconds": round(time.monotonic() - start, 1),
         "recipe": recipe,
     }
     (target / PREPARED).write_text(json.dumps(prepared, indent=2) + "\n", encoding="utf-8")
+
+
+def _mean_loss(model: Any, windows_NT: Any, batch: int) -> float:
+    import torch
+
+    model.eval()
+    with torch.inference_mode():
+        parts = windows_NT.split(batch)
+        losses = [float(model(input_ids=part, labels=part, use_cache=False).loss) for part in parts]
+    return sum(losses) / len(losses)
 
 
 def _new_model(tokenizer: PreTrainedTokenizerBase, recipe: dict[str, Any]) -> Any:
@@ -176,7 +177,7 @@ def _new_model(tokenizer: PreTrainedTokenizerBase, recipe: dict[str, Any]) -> An
         )
 
 
-def learn_language(
+def _learn_language(
     model: Any, windows_NT: Any, recipe: dict[str, Any], report: Callable[[str], None]
 ) -> None:
     """The contracts' running text."""
@@ -192,7 +193,7 @@ def learn_language(
     _fit(model, batches(), recipe["steps"], recipe["warmup"], recipe["learning_rate"], "text", report)
 
 
-def learn_format(
+def _learn_format(
     model: Any,
     tokenizer: PreTrainedTokenizerBase,
     contracts: Sequence[Contract],

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from doyen_training.verify.trial import BASELINE, TECHNIQUE
 
 if TYPE_CHECKING:
     from doyen_modeling.methods import MethodPart
     from doyen_training.verify.bench import Bench
-
-FULL_RATE: Final = 5e-3
 
 
 def tuned(bench: Bench, seed: int, method: MethodPart, learning_rate: float) -> tuple[float, float]:
@@ -28,11 +26,9 @@ def against_full(
     """A trial's run: ``method`` against full tuning with the same records, steps and order."""
 
     def run(bench: Bench, seed: int) -> Mapping[str, float]:
-        from doyen_modeling.methods import Full
-
         accuracy, share = tuned(bench, seed, method(), learning_rate)
         return {
-            BASELINE: tuned(bench, seed, Full(), FULL_RATE)[0],
+            BASELINE: bench.accuracy(bench.plain(seed), bench.task(seed).dev),
             TECHNIQUE: accuracy,
             "not tuned": bench.once(
                 ("untuned", seed), lambda: bench.accuracy(bench.model(seed), bench.task(seed).dev)

@@ -21,9 +21,9 @@ def run(bench: Bench, seed: int) -> Mapping[str, float]:
     groups = min(4, bench.model(seed).config.num_hidden_layers)
     part = UnfreezingPart(every=STEPS // (2 * groups), groups=groups)
     arms, forgotten = {}, {}
-    for arm, callbacks in ((BASELINE, []), (TECHNIQUE, [part.callback()])):
-        model = bench.model(seed)
-        bench.train(model, task.train, seed=seed, callbacks=callbacks)
+    staged = bench.model(seed)
+    bench.train(staged, task.train, seed=seed, callbacks=[part.callback()])
+    for arm, model in ((BASELINE, bench.plain(seed)), (TECHNIQUE, staged)):
         arms[arm] = bench.accuracy(model, task.dev)
         forgotten[f"loss on running text, {arm}"] = bench.nll(model, text)
     return arms | forgotten
