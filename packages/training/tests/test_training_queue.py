@@ -25,7 +25,7 @@ from doyen_training.recipe import Recipe
 
 # One after the other: workers of several tests at once would starve each other.
 pytestmark = pytest.mark.xdist_group("queue")
-PATIENCE = 280.0
+PATIENCE = 900.0
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def recipe(folder: Path, **run: Any) -> Recipe:
-    settings = {"max_steps": 400, "batch_size": 2, "log_steps": 1, "save_steps": 50, "precision": "float32"}
+    settings = {"max_steps": 200, "batch_size": 2, "log_steps": 1, "save_steps": 25, "precision": "float32"}
     return Recipe.model_validate(
         {
             "name": "tiny",
@@ -190,7 +190,7 @@ def workers(tmp_path: Path) -> Iterator[Workers]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 def test_a_training_outlives_its_workers(data: Path, tmp_path: Path, workers: Workers) -> None:
     """The first worker is told to stop, the second is killed, the third ends what they began, bit for bit."""
     from doyen_training.run import train
@@ -223,7 +223,7 @@ def test_a_training_outlives_its_workers(data: Path, tmp_path: Path, workers: Wo
     workers.wait(lambda: queue.status(out, ledger)["state"] == "done")
     done = workers.doyen("train", "--status", out)
     assert done["result"]["state"] == "finished"
-    assert done["result"]["steps"] == 400
+    assert done["result"]["steps"] == 200
     assert done["attempts"] == 2, "the killed worker's attempt and the last one"
     assert not workers.doyen("train", file, "--data", data, "--out", tmp_path / "again", "--queue")[
         "submitted"

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
@@ -121,3 +123,28 @@ def test_the_canonical_form_is_a_recipe_too(tmp_path: Path) -> None:
     recipe = read_recipe(write(tmp_path, GOOD + '[[loss]]\nkind = "cross-entropy"\n[[loss]]\nkind = "pgd"\n'))
     (tmp_path / "recipe.json").write_bytes(recipe.canonical())
     assert read_recipe(tmp_path / "recipe.json") == recipe
+
+
+def test_the_readme_has_every_key_with_its_default() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    for name, table in Recipe.model_fields.items():
+        for part in models(table.annotation):
+            kind = part.model_fields.get("kind")
+            label = f"{get_args(kind.annotation)[0]} | " if kind else ""
+            for key, field in part.model_fields.items():
+                if key != "kind":
+                    assert f"| {label}`{key}` | {default(field)} |" in readme, f"{name}: {label}{key}"
+
+
+def models(annotation: Any) -> list[Any]:
+    """The tables that an annotation allows."""
+    if hasattr(annotation, "model_fields"):
+        return [annotation]
+    return [part for inner in get_args(annotation) for part in models(inner)]
+
+
+def default(field: Any) -> str:
+    value = list(field.default) if isinstance(field.default, tuple) else field.default
+    if field.is_required():
+        return "required"
+    return "none" if value is None else f"`{json.dumps(value)}`"

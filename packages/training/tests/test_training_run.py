@@ -14,6 +14,7 @@ from doyen_modeling.base import load_base
 from doyen_modeling.methods import adapter_base, load_adapter
 from doyen_schemas import DoyenError
 from doyen_testkit.models import tiny_llama
+from doyen_training import prepare
 from doyen_training import run as runs
 from doyen_training.dryrun import dry_run
 from doyen_training.masking import IGNORED, tokenize
@@ -193,5 +194,5 @@ def test_auto_precision_follows_the_hardware(
     data: Path, amx: bool, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    monkeypatch.setattr(runs, "has_bf16_units", lambda: amx)
-    assert runs.precision(recipe(data, precision="auto")) == expected
+    monkeypatch.setattr(prepare, "has_bf16_units", lambda: amx)
+    assert prepare.precision(recipe(data, precision="auto")) == expected

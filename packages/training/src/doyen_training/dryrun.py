@@ -13,8 +13,10 @@ from doyen_data import LengthReport, length_report
 from doyen_modeling.methods import Full, QLora
 from doyen_training.masking import Cut, show_mask
 from doyen_training.memory import Bytes, shape_of, step_bytes
+from doyen_training.prepare import Prepared, precision, prepare, weights_type
 from doyen_training.recipe import Recipe
-from doyen_training.run import Prepared, build_trainer, precision, prepare, weights_type
+from doyen_training.run import build_trainer
+from doyen_training.unfreezing import check_steps, group_names
 
 if TYPE_CHECKING:
     from doyen_training.trainer import Trainer
@@ -79,6 +81,9 @@ def dry_run(recipe: Recipe, data: Path, samples: int = 3, colour: bool = False) 
         )  # fmt: skip
         step = _measure(recipe, ready, trainer, trainable, before)
     steps, work = _work(recipe, trainer)
+    if recipe.unfreezing is not None:
+        check_steps(recipe.unfreezing, steps)
+        group_names(recipe.unfreezing, [n for n, p in ready.model.named_parameters() if p.requires_grad])
     return DryRun(
         lengths=length_report([len(e.input_ids) for e in ready.encoded["train"]], recipe.data.max_length),
         cut=ready.cut,

@@ -32,8 +32,8 @@ from doyen_runtime.settings import Settings, get_settings
 from doyen_runtime.verticals import Vertical
 from doyen_runtime.worker import WorkStopped, lift_time_limit, note
 from doyen_schemas import DoyenError
+from doyen_training.folder import JOB, LOCK, QUEUED, RUN, check_out, write_json
 from doyen_training.recipe import Recipe
-from doyen_training.run import JOB, LOCK, QUEUED, RUN, check_out, files, write_json
 
 NAME: Final = "training"
 NO_ADAPTER: Final = hashlib.sha256(b"").hexdigest()
@@ -50,7 +50,7 @@ def enqueue(recipe: Recipe, data: Path, out: Path, settings: Settings, ledger: L
     data, out = data.resolve(), out.resolve()
     options = {
         "data_sha256": {
-            name: dataset_digest(read_records(data / file)) for name, file in files(recipe).items()
+            name: dataset_digest(read_records(data / file)) for name, file in recipe.files().items()
         },
         "base_sha256": read_record(recipe.base.source).weights_sha256,
     }

@@ -37,9 +37,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from doyen_modeling.base import DEFAULT_BASE, parse_source
 from doyen_modeling.methods import Lora, Method
 from doyen_schemas import DoyenError
+from doyen_training.curriculum import CurriculumPart
 from doyen_training.losses import LossPart
 from doyen_training.losses.balance import BalancePart, FixedPart
 from doyen_training.losses.cross_entropy import CrossEntropyPart
+from doyen_training.unfreezing import UnfreezingPart
 
 
 class Part(BaseModel):
@@ -131,6 +133,8 @@ class Recipe(Part):
     method: Method = Lora()
     loss: Annotated[tuple[LossPart, ...], Field(min_length=1)] = (CrossEntropyPart(kind="cross-entropy"),)
     balance: BalancePart = FixedPart()
+    curriculum: CurriculumPart | None = None
+    unfreezing: UnfreezingPart | None = None
     early_stopping: EarlyStoppingPart | None = None
     nan_guard: NanGuardPart = NanGuardPart()
     run: RunPart
@@ -154,11 +158,21 @@ class Recipe(Part):
             wrong.append(
                 f"balance.kind = {self.balance.kind!r} balances several [[loss]] tables, and there is one"
             )
+        if (
+            self.curriculum is not None
+            and "group_by_length" in self.run.model_fields_set
+            and self.run.group_by_length
+        ):
+            wrong.append("[curriculum] and run.group_by_length both order the records: choose one")
         if self.early_stopping is not None and self.data.dev is None:
             wrong.append("[early_stopping] needs data.dev")
         if wrong:
             raise ValueError("; ".join(wrong))
         return self
+
+    def files(self) -> dict[str, str]:
+        """The record files by their part."""
+        return {"train": self.data.train} | ({"dev": self.data.dev} if self.data.dev else {})
 
     def digest(self) -> str:
         """sha256 over the values, defaults included: comments and key order do not count."""

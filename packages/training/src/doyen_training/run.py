@@ -2,95 +2,28 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import json
 import math
-import os
 import shutil
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib.metadata import version
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any
 
-from doyen_data import dataset_digest, read_records
-from doyen_modeling.base import LoadedBase, load_base, read_record
-from doyen_modeling.encoder import has_bf16_units
-from doyen_modeling.methods import Experts, Full, QLora, attach, load_adapter, save_adapter
-from doyen_schemas import DoyenError
-from doyen_training.masking import Cut, Example, check_vocabulary, encode, fit
+from doyen_modeling.methods import save_adapter
+from doyen_training.folder import (
+    RUN,
+    check_out,
+    describe,
+    locked,
+    replace_folder,
+    same_run,
+    write_json,
+    writing,
+)
+from doyen_training.prepare import Prepared, precision, prepare
 from doyen_training.recipe import Recipe
 
 if TYPE_CHECKING:
     from doyen_training.trainer import Trainer
-
-RUN: Final = "run.json"
-LOCK: Final = ".lock"
-# What a queued training is submitted with, before it has run.
-QUEUED: Final = "recipe.json"
-JOB: Final = "job.json"
-PACKAGES: Final = (
-    "torch",
-    "transformers",
-    "peft",
-    "trl",
-    "accelerate",
-    "datasets",
-    "tokenizers",
-    "doyen-training",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """What a run has before its first step: base, model with the method attached, examples, what was cut off."""
-
-    base: LoadedBase
-    model: Any
-    sets: dict[str, list[Example]]
-    encoded: dict[str, list[Example]]
-    cut: Cut
-
-    @property
-    def learned_share(self) -> float:
-        """The share of the training tokens that is learned."""
-        examples = self.sets["train"]
-        return sum(e.learned for e in examples) / sum(len(e.input_ids) for e in examples)
-
-
-def prepare(recipe: Recipe, data: Path) -> Prepared:
-    """Load, tokenise and check everything that a run needs.
-
-    Raises TRN-003 to TRN-005 and TRN-040 to TRN-042 (records and tokenizer), DAT-… (files), MOD-… (base, method,
-    adapter on another base, no device for QLoRA).
-    """
-    import torch
-
-    records = {name: read_records(data / file) for name, file in files(recipe).items()}
-    if isinstance(recipe.method, QLora):
-        from doyen_modeling.methods.qlora import check_device
-
-        check_device()  # before minutes of loading
-    torch.manual_seed(recipe.seed)
-    base = load_base(recipe.base.source, weights_type(recipe))
-    embeddings: Any = base.model.get_input_embeddings()
-    check_vocabulary(base.tokenizer, embeddings.weight.shape[0])
-    encoded = {name: encode(rows, base.tokenizer, recipe.data.learn) for name, rows in records.items()}
-    fitted = {
-        name: fit(examples, recipe.data.max_length, recipe.data.truncation)
-        for name, examples in encoded.items()
-    }
-    sets = {name: examples for name, (examples, _) in fitted.items()}
-    return Prepared(
-        base=base,
-        model=_with_method(recipe, base, sets["train"], data),
-        sets=sets,
-        encoded=encoded,
-        cut=fitted["train"][1],
-    )
 
 
 def train(
@@ -116,13 +49,13 @@ def train(
     from doyen_training.journal import Journal
 
     before = check_out(out, recipe.digest(), resume=resume)
-    run = _describe(recipe, data)
-    _same_run(out, before, run)
+    run = describe(recipe, data)
+    same_run(out, before, run)
     ready = prepare(recipe, data)
     tokens = sum(len(e.input_ids) for e in ready.sets["train"])
     report(f"{ready.learned_share:.1%} of {tokens} training tokens are learned")
     new = not out.exists()
-    with _writing(out), _locked(out):
+    with writing(out), locked(out):
         try:
             write_json(out / RUN, run | {"state": "running"})
             write_json(out / "samples.json", _samples(ready))
@@ -132,13 +65,13 @@ def train(
             raise
         checkpoint = latest_checkpoint(out / "checkpoints", report) if resume else None
         if not checkpoint:
-            (out / "events.jsonl").unlink(missing_ok=True)
+            (out / "events.jsonl").write_text("", encoding="utf-8")
         journal = Journal(
             out / "events.jsonl", report, math.inf if minutes is None else 60 * minutes, bar=bar
         )
         trainer = build_trainer(recipe, ready, data, out / "checkpoints", [journal])
         result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        _replace_folder(out / "adapter", lambda folder: save_adapter(ready.model, folder, ready.base.ref))
+        replace_folder(out / "adapter", lambda folder: save_adapter(ready.model, folder, ready.base.ref))
         draw_curve(out / "events.jsonl", out / "curve.png", recipe.name)
         run |= {
             "state": trainer.outcome,
@@ -171,11 +104,16 @@ def build_trainer(
     from doyen_training.exact import exact_match
     from doyen_training.trainer import Trainer
 
-    stop = recipe.early_stopping
+    stop, thaw = recipe.early_stopping, recipe.unfreezing
     dev = ready.sets.get("dev", [])
-    extra = [EarlyStoppingCallback(stop.patience, stop.threshold)] if stop and not overrides else []
+    journal = next((callback for callback in callbacks if hasattr(callback, "note")), None)
+    extra: list[Any] = []
+    if stop and not overrides:
+        extra.append(EarlyStoppingCallback(stop.patience, stop.threshold))
+    if thaw and not overrides:
+        extra.append(thaw.callback(journal.note if journal else None))
     exact = stop is not None and stop.metric == "exact"
-    return Trainer(
+    trainer = Trainer(
         ready.model,
         _arguments(recipe, checkpoints, bool(dev), overrides),
         ready.base.tokenizer,
@@ -188,68 +126,26 @@ def build_trainer(
         evaluate=(lambda model: exact_match(model, dev, recipe.run.batch_size)) if exact else None,
         callbacks=[*callbacks, *extra],
     )
+    if recipe.curriculum is not None and not overrides:
+        trainer._sampler = _curriculum(recipe, ready, data, trainer)
+    return trainer
 
 
-def precision(recipe: Recipe) -> Literal["float32", "bfloat16"]:
-    """The compute type: with ``auto``, bfloat16 where matrix units make it faster (AMX, Ampere and later).
+def _curriculum(recipe: Recipe, ready: Prepared, data: Path, trainer: Trainer) -> Any:
+    """The order of the rows, which hold several samples each where they are packed."""
+    from doyen_training.curriculum import CurriculumSampler, difficulties, row_difficulties
 
-    A CPU without AMX emulates bfloat16: measured 2.8 times slower than float32 there, 2.5 times faster with it.
-    """
-    import torch
-
-    if recipe.run.precision != "auto":
-        return recipe.run.precision
-    if torch.cuda.is_available():
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    return "bfloat16" if has_bf16_units() else "float32"
-
-
-def weights_type(recipe: Recipe) -> Literal["float32", "bfloat16"]:
-    """How the base is loaded: frozen weights in bfloat16 on a GPU that computes in it, else float32."""
-    import torch
-
-    narrow = torch.cuda.is_available() and precision(recipe) == "bfloat16"
-    return "bfloat16" if narrow and not isinstance(recipe.method, Full) else "float32"
-
-
-def files(recipe: Recipe) -> dict[str, str]:
-    """The record files by their part."""
-    return {"train": recipe.data.train} | ({"dev": recipe.data.dev} if recipe.data.dev else {})
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write in one step: a reader sees the old content or the new one, and a full disk leaves nothing behind."""
-    scratch = path.with_name(f".{path.name}.part")
-    try:
-        scratch.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(scratch, path)
-    except OSError:
-        scratch.unlink(missing_ok=True)
-        raise
-
-
-def _with_method(recipe: Recipe, base: LoadedBase, examples: Sequence[Example], data: Path) -> Any:
-    if recipe.base.adapter is not None:
-        return load_adapter(base, data / recipe.base.adapter, trainable=True)
-    method: Any = recipe.method
-    if isinstance(method, Experts):
-        method = method.resolve(data)
-    batches = _batches(base, examples, recipe.run.batch_size, method.batches) if method.scored else None
-    return attach(base.model, method, batches)
-
-
-def _batches(
-    base: LoadedBase, examples: Sequence[Example], size: int, count: int
-) -> Iterator[dict[str, Any]]:
-    """The first ``count`` batches of the training data, for methods that score before they train."""
-    from doyen_training.collate import Collator
-
-    pad = base.tokenizer.pad_token_id
-    collate = Collator(examples, int(pad if pad is not None else base.tokenizer.eos_token_id))
-    for start in range(0, min(len(examples), count * size), size):
-        rows = [{"indices": [index]} for index in range(start, min(start + size, len(examples)))]
-        batch = collate(rows)
-        yield {key: batch[key] for key in ("input_ids", "labels", "attention_mask")}
+    part, run = recipe.curriculum, recipe.run
+    assert part is not None
+    rows: Any = trainer.train_dataset
+    samples = difficulties(
+        part, ready.sets["train"], data, ready.model, ready.base.tokenizer.pad_token_id or 0
+    )
+    size = run.batch_size * run.accumulation
+    epochs = run.epochs or (run.max_steps or 1) * size / len(rows)
+    return CurriculumSampler(
+        row_difficulties(samples, rows["indices"]), part, epochs=epochs, batch=size, seed=recipe.seed
+    )
 
 
 def _arguments(recipe: Recipe, checkpoints: Path, dev: bool, overrides: dict[str, Any]) -> Any:
@@ -308,105 +204,3 @@ def _samples(ready: Prepared, count: int = 3) -> dict[str, Any]:
             {"id": e.id, "stretches": stretches(e, ready.base.tokenizer)} for e in examples[::step][:count]
         ]
     }
-
-
-def _describe(recipe: Recipe, data: Path) -> dict[str, Any]:
-    base = read_record(recipe.base.source)
-    return {
-        "name": recipe.name,
-        "recipe": recipe.model_dump(mode="json"),
-        "recipe_sha256": recipe.digest(),
-        "data_sha256": {
-            name: dataset_digest(read_records(data / file)) for name, file in files(recipe).items()
-        },
-        "base": {
-            "source": base.source,
-            "weights_sha256": base.weights_sha256,
-            "tokenizer_sha256": base.tokenizer_sha256,
-        },
-        "versions": {name: version(name) for name in PACKAGES},
-        "seed": recipe.seed,
-        "command": ["doyen", *sys.argv[1:]],
-    }
-
-
-def check_out(out: Path, recipe_sha256: str, *, resume: bool) -> dict[str, Any]:
-    """The record of the run in ``out``, empty without one. Raises TRN-007: no run is overwritten or mixed up."""
-    existing = out / RUN
-    if not existing.is_file():
-        if resume:
-            raise DoyenError("TRN-007", f"{out} holds no run to resume.", "Leave --resume out to start one.")
-        if out.is_dir() and any(path.name not in (LOCK, QUEUED, JOB, "train.log") for path in out.iterdir()):
-            raise DoyenError("TRN-007", f"{out} is not empty and holds no run.", "Choose another --out.")
-        return {}
-    if not resume:
-        raise DoyenError(
-            "TRN-007",
-            f"{out} holds a run already.",
-            "Add --resume to go on with it, or choose another --out.",
-        )
-    before: dict[str, Any] = json.loads(existing.read_text(encoding="utf-8"))
-    if before["recipe_sha256"] != recipe_sha256:
-        raise _another(out, ["recipe_sha256"])
-    return before
-
-
-def _same_run(out: Path, before: dict[str, Any], run: dict[str, Any]) -> None:
-    changed = [key for key in ("data_sha256", "base") if before and before[key] != run[key]]
-    if changed:
-        raise _another(out, changed)
-
-
-def _another(out: Path, changed: Sequence[str]) -> DoyenError:
-    return DoyenError(
-        "TRN-007",
-        f"{out} was started with another {', '.join(changed)}; a resumed run must be the same run.",
-        "Restore the recipe and the data, or start anew in another --out.",
-    )
-
-
-@contextmanager
-def _writing(out: Path) -> Iterator[None]:
-    """Turn what the disk refuses into TRN-020."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
-            raise
-        raise DoyenError(
-            "TRN-020",
-            f"{out} cannot be written: {error.strerror}.",
-            "Free space on the disk of --out or choose another, then start again or go on with --resume.",
-        ) from error
-
-
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """One process trains in a folder: a lost worker's child may still be writing its last checkpoint."""
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DoyenError(
-                "TRN-043",
-                f"another process is training in {out}.",
-                "Wait for it, or choose another --out.",
-            ) from error
-        yield
-
-
-def _replace_folder(target: Path, fill: Callable[[Path], Any]) -> None:
-    """Write a folder beside its place and put it there whole."""
-    part, old = (target.with_name(f".{target.name}.{suffix}") for suffix in ("part", "old"))
-    for leftover in (part, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    try:
-        fill(part)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-    if target.exists():
-        os.replace(target, old)
-    os.replace(part, target)
-    shutil.rmtree(old, ignore_errors=True)

@@ -39,7 +39,7 @@ mark{background:var(--learn);color:inherit}
 
 
 def write_report(folders: Sequence[Path], out: Path) -> None:
-    """Write one page over the runs in ``folders``. Raises TRN-070 (no run), TRN-071 (the page cannot be written)."""
+    """Write one page over the runs in ``folders``. Raises TRN-085 (no run), TRN-086 (the page cannot be written)."""
     from doyen_schemas import DoyenError
 
     page = render(label_apart([read_run(folder) for folder in folders], list(folders)))
@@ -52,7 +52,7 @@ def write_report(folders: Sequence[Path], out: Path) -> None:
         with suppress(OSError):
             scratch.unlink()
         raise DoyenError(
-            "TRN-071", f"{out} cannot be written: {error.strerror}.", "Choose another --out."
+            "TRN-086", f"{out} cannot be written: {error.strerror}.", "Choose another --out."
         ) from error
 
 

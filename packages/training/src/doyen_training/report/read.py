@@ -38,7 +38,7 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-    """Read a run's folder, finished or not. Raises TRN-070 when it holds no readable run."""
+    """Read a run's folder, finished or not. Raises TRN-085 when it holds no readable run."""
     try:
         record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         lines = (folder / "events.jsonl").read_text(encoding="utf-8").splitlines()
@@ -47,7 +47,7 @@ def read_run(folder: Path) -> Run:
         label, recipe = str(record["name"]), record["recipe"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DoyenError(
-            "TRN-070",
+            "TRN-085",
             f"{folder} holds no run that can be read ({type(error).__name__}).",
             "Name the folder that doyen train wrote to (--out).",
         ) from error
