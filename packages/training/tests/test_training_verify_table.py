@@ -1,8 +1,11 @@
 import json
+from pathlib import Path
 
 import pytest
 
 from doyen_schemas import DoyenError
+from doyen_training.verify import discover
+from doyen_training.verify.compare import compare
 from doyen_training.verify.table import merge_results, read_results, render
 
 BENCH = {
@@ -25,6 +28,21 @@ ROW = {
     "verdict": "gain",
     "seconds": 12.3,
 }
+
+
+DOCS = Path(__file__).parents[3] / "infra" / "docs"
+
+
+def test_the_committed_page_is_made_from_the_committed_results():
+    results = read_results(DOCS / "verify.json")
+    assert (DOCS / "verify.md").read_text() == render(results)
+    trials = discover()
+    assert results["trials"].keys() <= trials.keys()
+    for name, row in results["trials"].items():
+        assert row["metric"] == trials[name].metric, name
+        found = compare(row["arms"]["baseline"], row["arms"]["technique"], row["higher_is_better"])
+        assert row["verdict"] == found.verdict, name
+        assert row["interval"] == pytest.approx([found.low, found.high]), name
 
 
 def test_rows_are_merged_and_replaced(tmp_path):
