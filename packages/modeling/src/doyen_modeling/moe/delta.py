@@ -49,6 +49,17 @@ class RouterDelta(nn.Module):
         return (weight_EH.float() + delta_EH).to(weight_EH.dtype)
 
 
+def fold(module: nn.Module, name: str) -> None:
+    """Replace a parametrised tensor by its value, bit for bit.
+
+    torch gives every deep copy of a parametrised module the class of the first and removes the property from that
+    class: the module gets a class of its own before, so that copies keep theirs.
+    """
+    shared = type(module)
+    module.__class__ = type(shared.__name__, shared.__bases__, dict(shared.__dict__))
+    parametrize.remove_parametrizations(module, name, leave_parametrized=True)
+
+
 class OncePerForward:
     """Forward hooks that compute a module's parametrised weights once a call; eager experts read them E times."""
 

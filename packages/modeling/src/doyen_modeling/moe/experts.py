@@ -13,7 +13,7 @@ from typing import Any
 from torch import nn
 from torch.nn.utils import parametrize
 
-from doyen_modeling.moe.delta import ExpertDelta, OncePerForward
+from doyen_modeling.moe.delta import ExpertDelta, OncePerForward, fold
 from doyen_modeling.moe.layers import FUSED, expert_count, expert_modules
 from doyen_modeling.moe.select import Selection
 from doyen_schemas import DoyenError
@@ -33,7 +33,7 @@ def fold_deltas(model: Any) -> None:
     for module in expert_modules(model).values():
         for fused in FUSED:
             if parametrize.is_parametrized(module, fused):
-                parametrize.remove_parametrizations(module, fused, leave_parametrized=True)
+                fold(module, fused)
         for handle in module.__dict__.pop("doyen_handles", ()):
             handle.remove()
 

@@ -29,10 +29,10 @@ def add_router_deltas(model: Any, drift: float | None) -> None:
 
 def fold_router_deltas(model: Any) -> None:
     """Replace the routers' weights by what the deltas make of them, bit for bit."""
-    from torch.nn.utils import parametrize
+    from doyen_modeling.moe.delta import fold
 
     for router in routers(model).values():
-        parametrize.remove_parametrizations(router, "weight", leave_parametrized=True)
+        fold(router, "weight")
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,10 @@ def _mixture(bench: Bench) -> Any:
     for parameter in mixture.parameters():
         parameter.requires_grad_(True)
     bench.train(mixture, rows, [CrossEntropy(), RouterTerm(drift=0.0, balance=0.01)], steps=PARTING_STEPS)
-    return mixture
+    # A model that a trainer had in its hands has its forward replaced, which a deep copy would share.
+    fresh = upcycle(bench.model(0), EXPERTS, TOP_K, seed=0)
+    fresh.load_state_dict(mixture.state_dict())
+    return fresh
 
 
 TRIAL = Trial(
