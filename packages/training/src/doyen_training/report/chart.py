@@ -85,7 +85,7 @@ def heat_map(title: str, load: Mapping[int, Mapping[int, float]]) -> str:
     experts = sorted({expert for row in load.values() for expert in row})
     cell = max(4.0, min(22.0, (WIDTH - LEFT - RIGHT) / max(1, len(experts))))
     rows = 14
-    width, height = LEFT + cell * len(experts) + RIGHT, TOP + rows * len(layers) + 22
+    width, height = max(WIDTH, LEFT + cell * len(experts) + RIGHT), TOP + rows * len(layers) + 22
     top = max((share for row in load.values() for share in row.values()), default=0.0) or 1.0
     parts = [
         f'<svg viewBox="0 0 {width:.0f} {height}" role="img" aria-label="{escape(title, quote=True)}">',
@@ -124,7 +124,7 @@ def smooth(values: Mapping[int, float], weight: float = 0.9) -> dict[int, float]
 
 def ticks_of(low: float, high: float, count: int = 5) -> list[float]:
     """Round numbers from at most ``low`` to at least ``high``."""
-    if high - low <= 1e-9 * max(abs(low), abs(high)):  # flat
+    if high - low <= max(1e-9 * max(abs(low), abs(high)), 1e-300):  # flat
         high = low + (abs(low) or 1.0)
     raw = (high - low) / count
     power = 10.0 ** math.floor(math.log10(raw))
