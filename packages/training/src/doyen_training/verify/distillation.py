@@ -49,14 +49,18 @@ def half(bench: Bench, seed: int) -> Any:
     return model
 
 
-def taught(
-    bench: Bench,
-    seed: int,
-    examples: Sequence[Example],
-    tutor: Any,
-    **options: Any,
+def taught(bench: Bench, seed: int, examples: Sequence[Example], tutor: Any, **options: Any) -> float:
+    """Accuracy of the student after labels alone, or labels and the tutor's cached logits in equal parts.
+
+    Done once for the same arguments: several trials have these arms. ``tutor`` is one that ``teacher`` made.
+    """
+    key = ("taught", seed, len(examples), id(tutor), tuple(sorted(options.items())))
+    return bench.once(key, lambda: _taught(bench, seed, examples, tutor, options))
+
+
+def _taught(
+    bench: Bench, seed: int, examples: Sequence[Example], tutor: Any, options: Mapping[str, Any]
 ) -> float:
-    """Accuracy of the student after labels alone, or labels and the tutor's cached logits in equal parts."""
     from doyen_modeling.base import LoadedBase
     from doyen_schemas import BaseRef
     from doyen_training.distillation.cache import TeacherCache, cache_teacher
