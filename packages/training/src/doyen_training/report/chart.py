@@ -125,7 +125,7 @@ def smooth(values: Mapping[int, float], weight: float = 0.9) -> dict[int, float]
 def ticks_of(low: float, high: float, count: int = 5) -> list[float]:
     """Round numbers from at most ``low`` to at least ``high``."""
     if high - low <= max(1e-9 * max(abs(low), abs(high)), 1e-300):  # flat
-        high = low + (abs(low) or 1.0)
+        high = low + (abs(low) if abs(low) > 1e-300 else 1.0)
     raw = (high - low) / count
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * 0.999)
