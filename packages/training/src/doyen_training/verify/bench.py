@@ -201,6 +201,7 @@ class Bench:
                 "learning_rate": learning_rate,
                 "lr_scheduler_type": "cosine",
                 "warmup_steps": steps // 10,
+                "train_sampling_strategy": "group_by_length",
                 "gradient_checkpointing": False,
                 "bf16": False,
                 "use_cpu": True,

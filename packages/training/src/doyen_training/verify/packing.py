@@ -20,8 +20,8 @@ def run(bench: Bench, seed: int) -> Mapping[str, float]:
     task = bench.task(seed)
     arms = {}
     for arm, options in (
-        (BASELINE, {"batch_size": 16}),
-        ("grouped by length", {"batch_size": 16, "settings": {"train_sampling_strategy": "group_by_length"}}),
+        (BASELINE, {"batch_size": 16, "settings": {"train_sampling_strategy": "random"}}),
+        ("grouped by length", {"batch_size": 16}),
         (TECHNIQUE, {"batch_size": 4, "pack_to": CAPACITY}),
     ):
         model = bench.model(seed)
@@ -55,9 +55,10 @@ def _difference(bench: Bench, examples: Any, seed: int) -> float:
 
 TRIAL = Trial(
     name="packing",
-    title=f"samples packed into rows of {CAPACITY} tokens against padded rows",
+    title=f"samples packed into rows of {CAPACITY} tokens against padded rows in random order",
     rows=(17,),
     metric="tokens a processor second",
     higher_is_better=True,
     run=run,
+    claim="3.7 times (TRL, pull request 3526: Qwen2.5-0.5B, FlashAttention-2 on a GPU)",
 )
