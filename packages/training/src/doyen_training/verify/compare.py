@@ -50,19 +50,19 @@ def compare(baseline: Sequence[float], technique: Sequence[float], higher_is_bet
 def run_trial(
     trial: Trial, bench: Bench, seeds: int, report: Callable[[str], None] = lambda _: None
 ) -> dict[str, Any]:
-    """Run a trial with seeds 0 … ``seeds - 1`` and return its row of the results file.
+    """Run a trial with seeds 0 … ``seeds - 1`` and return its row of the results file; seconds are of processor time.
 
     Raises TRN-093 when an arm is missing or its figure is not finite.
     """
     runs: list[Mapping[str, float]] = []
-    start = time.monotonic()
+    start = time.process_time()
     for seed in range(seeds):
         arms = dict(trial.run(bench, seed))
         _check(trial.name, arms)
         runs.append(arms)
         shown = ", ".join(f"{name} {value:.4g}" for name, value in arms.items())
         report(f"{trial.name}, seed {seed}: {shown}")
-    seconds = time.monotonic() - start
+    seconds = time.process_time() - start
     arms_by_name = {name: [float(run[name]) for run in runs] for name in runs[0]}
     result = compare(arms_by_name[BASELINE], arms_by_name[TECHNIQUE], trial.higher_is_better)
     return {

@@ -24,6 +24,9 @@ claims, as it stands there: those figures are not ours and come from other model
 Small models answer small questions. A gain here says that the mechanism does its work; it does not say how much it
 gains on a model a thousand times larger, and "no gain" here does not say that it never will.
 
+Seconds are of processor time, one thread, for all seeds and arms; work that several techniques share, such as the
+plain baseline, counts for the first of them.
+
 Do it again: `doyen verify --all --data train.jsonl.gz --out verify.json && doyen verify --table verify.json`.
 """
 
