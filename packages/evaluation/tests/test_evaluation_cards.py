@@ -31,9 +31,7 @@ def test_a_card_states_what_a_release_must_state() -> None:
     rows = figures_from(
         METRICS, ROWS, floors={"aupr": "TF-IDF .568"}, targets={"aupr": 0.65, "micro_f1": 0.64}
     )
-    card = model_card(
-        RELEASE, TEXT, {"CUAD dev": rows}, per_label={"Governing Law": {"f1": 0.9312, "n": 58}}
-    )
+    card = model_card(RELEASE, TEXT, {"CUAD dev": rows}, per_label={"Governing Law": {"f1": 0.9312, "n": 58}})
     for line in (
         "# Contract clause extractor",
         "| base of `encoder` | `wheel:encoder==1.0`, weights `aaaaaaaaaaaa` |",

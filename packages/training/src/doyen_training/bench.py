@@ -182,9 +182,7 @@ def random_tokenizer() -> PreTrainedTokenizerBase:
     from transformers import PreTrainedTokenizerFast
 
     core = Tokenizer(WordLevel({"<pad>": 0, "<end>": 1}, unk_token="<end>"))
-    return PreTrainedTokenizerFast(
-        tokenizer_object=core, pad_token="<pad>", eos_token="<end>"
-    )
+    return PreTrainedTokenizerFast(tokenizer_object=core, pad_token="<pad>", eos_token="<end>")
 
 
 def _memory(reset: bool = False) -> int:

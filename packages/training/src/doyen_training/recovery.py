@@ -93,7 +93,12 @@ def _train(out: Path, steps: int) -> None:
 
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
-    shape: dict[str, Any] = {"vocab_size": 320, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+    shape: dict[str, Any] = {
+        "vocab_size": 320,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+    }
     model = get_peft_model(
         LlamaForCausalLM(LlamaConfig(**shape, num_attention_heads=4, num_key_value_heads=2, pad_token_id=0)),
         LoraConfig(r=4, lora_dropout=0.1, target_modules="all-linear", task_type="CAUSAL_LM"),

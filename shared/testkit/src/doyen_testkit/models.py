@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -91,7 +91,7 @@ def tiny_moe(
     from transformers import AutoConfig, AutoModelForCausalLM
 
     tokenizer = tiny_tokenizer()
-    shape = {
+    shape: dict[str, Any] = {
         "vocab_size": len(tokenizer), "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
         "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 512,
         "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2, "num_experts_per_tok": top_k,
@@ -110,7 +110,7 @@ def tiny_moe(
         shape |= {"shared_expert_intermediate_size": 16} if family == "qwen2_moe" else {}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **shape))
+        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **shape))  # type: ignore[no-untyped-call]
         for name, parameter in model.named_parameters():
             if name.endswith("mlp.gate.weight"):  # transformers leaves some routers at zero: all ties
                 torch.nn.init.normal_(parameter)
