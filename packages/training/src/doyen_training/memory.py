@@ -7,6 +7,7 @@ The weights exist on the meta device only, so a model of any size is counted in 
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -112,7 +113,9 @@ def shape_of(config: Any) -> Shape:
     experts = sum(p.numel() for name, p in model.named_parameters() if ".experts." in name and p.dim() == 3)
     parameters = sum(p.numel() for p in model.parameters())
     text = config.get_text_config()
-    adapted = attach(model, Lora(rank=1, alpha=1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about patterns for other architectures
+        adapted = attach(model, Lora(rank=1, alpha=1))
     return Shape(
         model_type=config.model_type,
         parameters=parameters,
