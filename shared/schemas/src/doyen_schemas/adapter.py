@@ -14,7 +14,7 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 class AdapterFile(BaseModel):
     """A file of the adapter folder with its sha256 and size in bytes."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     sha256: str
     bytes: int
@@ -23,7 +23,7 @@ class AdapterFile(BaseModel):
 class BaseRef(BaseModel):
     """The base weights that an adapter part needs, by source string and digests."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     source: str
     weights_sha256: str
@@ -49,7 +49,7 @@ class Measurement(BaseModel):
     releases that have it for the same items are compared pair by pair.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     value: Finite
     low: Finite | None = None
@@ -75,7 +75,7 @@ class Probe(BaseModel):
     ``values`` are the numbers of the vertical's own probe and ``base`` is empty.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     values: dict[str, Finite] = Field(min_length=1)
     base: dict[str, Finite] = Field(default_factory=dict)
@@ -99,7 +99,7 @@ class AdapterRelease(BaseModel):
         signature: Ed25519 over the canonical JSON of all other fields, hex; empty when unsigned.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     schema_version: Literal["1"] = "1"
     name: ReleaseName
@@ -132,7 +132,7 @@ class AdapterRelease(BaseModel):
 class ReleaseId(BaseModel):
     """A release by version and digest."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     version: Semver
     digest: str

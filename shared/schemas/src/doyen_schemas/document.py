@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class Box(BaseModel):
     """A rectangle on a page: page number (from 1) and ``x0, top, x1, bottom`` in points."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     page: int
     x0: float
@@ -40,7 +40,7 @@ class Run(NamedTuple):
 class Page(BaseModel):
     """A page: number (from 1), size in points, its range in the text, and whether it has no text layer."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     number: int
     width: float
@@ -58,7 +58,7 @@ class Section(BaseModel):
     body, ``heading_end`` ends the heading.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     number: str
     path: str
@@ -75,7 +75,7 @@ class Edit(BaseModel):
     ``text[start:end]`` stands where ``raw`` stood: a joined line wrap, a removed running header or footer.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     kind: Literal["wrap", "hyphen", "header", "footer", "space"]
     start: int
@@ -86,7 +86,7 @@ class Edit(BaseModel):
 class Document(BaseModel):
     """A document read into one text, with pages, word boxes and sections."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     schema_version: Literal["1"] = "1"
     sha256: str

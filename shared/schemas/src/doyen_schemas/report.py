@@ -15,7 +15,7 @@ Severity = Literal["note", "low", "medium", "high"]
 class Evidence(BaseModel):
     """A verbatim quote and where it stands. ``quote`` equals ``document.text[start:end]``."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     quote: str
     start: int
@@ -48,7 +48,7 @@ class Value(BaseModel):
     name, ``percent`` a decimal.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     kind: Literal["date", "amount", "duration", "jurisdiction", "party", "percent", "text"]
     text: str
@@ -64,7 +64,7 @@ class Finding(BaseModel):
     where a rule decides. ``related`` is further evidence, such as the definition that a fault conflicts with.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     id: str
     kind: Literal["clause", "entity", "fault", "rule", "missing", "deviation", "date"]
@@ -84,7 +84,7 @@ class Finding(BaseModel):
 class Stage(BaseModel):
     """What happened to one stage of the pipeline: ``ran``, or ``absent`` / ``skipped`` with the reason."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     name: str
     state: Literal["ran", "absent", "skipped"]
@@ -100,7 +100,7 @@ class Priority(BaseModel):
     It is a review priority, not a probability, unless ``calibrated_on`` names the outcomes it was fitted to.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     score: float
     level: Literal["low", "medium", "high"]
@@ -113,7 +113,7 @@ class Priority(BaseModel):
 class PriorityReason(BaseModel):
     """One named part of a priority: its weight times its value gives the points."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     name: str
     weight: float
@@ -125,7 +125,7 @@ class PriorityReason(BaseModel):
 class DocumentInfo(BaseModel):
     """What the report says of the document itself; its text is not repeated here."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     name: str
     sha256: str
@@ -138,7 +138,7 @@ class DocumentInfo(BaseModel):
 class Report(BaseModel):
     """The result for one document."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     schema_version: Literal["1"] = "1"
     vertical: str
