@@ -40,7 +40,8 @@ def test_json_is_one_object_of_faults(app: typer.Typer, contract: Path) -> None:
     assert list(json.loads(result.stdout)) == ["faults"]
     assert {fault["kind"] for fault in faults} == {"number-word-mismatch", "dangling-section", "unused-term"}
     for fault in faults:
-        assert list(fault) == ["file", "kind", "start", "end", "message", "related"]
+        assert list(fault) == ["file", "kind", "start", "end", "message", "related", "note"]
+        assert fault["note"] is (fault["kind"] == "unused-term")
         assert fault["file"] == str(contract)
     (mismatch,) = [fault for fault in faults if fault["kind"] == "number-word-mismatch"]
     assert TEXT[mismatch["start"] : mismatch["end"]] == "thirty (60)"

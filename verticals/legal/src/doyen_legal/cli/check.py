@@ -21,7 +21,9 @@ def check(
 ) -> None:
     """Undefined terms, dangling references, figures, dates, laws and caps that contradict each other.
 
-    A file that cannot be read gets one error line; the others are checked, and the exit status is 2.
+    A file that cannot be read gets one error line; the others are checked, and the exit status is 2. With --json
+    each fault has its file, kind, start and end (character offsets into the extracted text), message, related
+    (a list of [start, end]) and note: true where it is worth knowing, but no one need act.
     """
     from doyen_documents import read
     from doyen_legal.consistency import check as check_document
@@ -43,6 +45,7 @@ def check(
                 {
                     "file": str(path), "kind": fault.kind, "start": fault.start, "end": fault.end,
                     "message": fault.message, "related": [list(span) for span in fault.related],
+                    "note": fault.note,
                 }
                 for fault in chosen
             ]  # fmt: skip
