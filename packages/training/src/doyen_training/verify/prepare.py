@@ -207,9 +207,10 @@ def _learn_format(
 
     labels = {clause.label for contract in contracts for clause in contract.clauses}
     others = labels - set(class_names(contracts, first_tokens(tokenizer, labels)))
-    examples = tokenize(clause_records(contracts, sorted(others), "train"), tokenizer, recipe["context"])
-    if not examples:
+    records = clause_records(contracts, sorted(others), "train")
+    if not records:
         return
+    examples = tokenize(records, tokenizer, recipe["context"])
     collate = Collator(examples, 0)
     generator = torch.Generator().manual_seed(recipe["seed"])
     steps = recipe["format_steps"]

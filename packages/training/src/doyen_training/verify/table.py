@@ -74,6 +74,7 @@ def render(results: Mapping[str, Any]) -> str:
     lines = [
         HEAD,
         f"The model: {bench['parameters']:,} parameters, pre-trained on the running text of the training contracts "
+        "and on naming clauses of other types "
         f"(loss on held-out contracts {bench['dev_loss']:.2f} nats a token, uniform guessing "
         f"{bench['chance_loss']:.2f}). The task: name the type of a clause, one of {bench['classes']}; always "
         f"naming the commonest scores {bench['majority']:.1%}.",
