@@ -174,3 +174,20 @@ def test_options_are_pairs() -> None:
         with pytest.raises(DoyenError) as raised:
             parse_options(pairs)
         assert raised.value.code == "RUN-008"
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ('app = typer.Typer(no_args_is_help=True, help="Does it.")', "Does it."),
+        ('HELP = """Does it.\n\nExamples: …"""\napp = typer.Typer(help=HELP)', "Does it."),
+        ('def app() -> None:\n    """Does it.\n\n    More."""', "Does it."),
+        ("app = typer.Typer()", None),
+        ("def app() -> None: ...", None),
+        ('other = typer.Typer(help="Another.")', None),
+    ],
+)
+def test_the_listing_reads_help_as_text(tmp_path: Path, source: str, found: str | None) -> None:
+    file = tmp_path / "commands.py"
+    file.write_text(f"raise SystemExit('imported')\n{source}\n", encoding="utf-8")
+    assert cli._help_in(file, "app") == found

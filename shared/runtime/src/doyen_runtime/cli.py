@@ -1,7 +1,6 @@
 """The ``doyen`` command: a thin group whose commands are imported when they are called.
 
-Other members add commands through entry points; the group reads only their names and the summaries of their
-distributions, so that ``doyen --help`` loads none of them::
+Other members add commands through entry points; the group reads only their names and, as text, their help, so that ``doyen --help`` loads none of them::
 
     [project.entry-points."doyen.commands"]
     legal = "doyen_legal.cli:app"        # a typer.Typer, or a typed function
@@ -9,11 +8,14 @@ distributions, so that ``doyen --help`` loads none of them::
 
 from __future__ import annotations
 
+import ast
 import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -29,7 +31,10 @@ BUILT_IN = {
         "Review many documents: submit, follow, fetch, retry, cancel.",
     ),
     "worker": ("doyen_runtime.commands.worker:worker", "Work on the submitted batches of one vertical."),
-    "bench": ("doyen_runtime.commands.bench:bench", "Run a vertical's benchmark."),
+    "bench": (
+        "doyen_runtime.commands.bench:bench",
+        "Run a benchmark: of a vertical, of the trainer, of recovery.",
+    ),
     "version": ("doyen_runtime.commands.version:version", "Show the installed versions."),
 }
 
@@ -62,7 +67,33 @@ def plugins() -> dict[str, list[EntryPoint]]:
 
 
 def _summary(entry: EntryPoint) -> str:
+    """The ``help`` of the entry's Typer or the first line of its function, read from the source without importing."""
+    package, *rest = entry.module.split(".")
+    spec = find_spec(package)  # of a top-level name: imports nothing
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        for file in (Path(folder, *rest).with_suffix(".py"), Path(folder, *rest, "__init__.py")):
+            if file.is_file() and (found := _help_in(file, entry.attr)):
+                return found
     return (entry.dist.metadata["Summary"] if entry.dist else None) or f"Commands of {entry.value}."
+
+
+def _help_in(file: Path, name: str) -> str | None:
+    """The first line of the help that ``name`` has in ``file``: a function's docstring, or ``Typer(help=…)``."""
+    texts: dict[str, str] = {}
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        match node:
+            case ast.FunctionDef(name=found) if found == name:
+                texts[name] = ast.get_docstring(node) or ""
+            case ast.Assign(targets=[ast.Name(id=found)], value=ast.Constant(value=str(text))):
+                texts[found] = text
+            case ast.Assign(targets=[ast.Name(id=found)], value=ast.Call(keywords=keywords)) if found == name:
+                for keyword in keywords:
+                    match keyword:
+                        case ast.keyword(arg="help", value=ast.Constant(value=str(text))):
+                            texts[name] = text
+                        case ast.keyword(arg="help", value=ast.Name(id=constant)):
+                            texts[name] = texts.get(constant, "")
+    return texts.get(name, "").strip().split("\n")[0] or None
 
 
 def _load(name: str) -> Any:

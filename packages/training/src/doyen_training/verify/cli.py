@@ -10,7 +10,9 @@ import typer
 from doyen_runtime.commands.output import print_json, print_table
 from doyen_schemas import DoyenError
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(
+    add_completion=False, help="Measure what a technique gains: baseline, technique, seeds, verdict."
+)
 
 
 @app.command(
