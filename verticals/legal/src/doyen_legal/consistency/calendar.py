@@ -81,8 +81,12 @@ def find_dated(source: Source) -> list[Dated]:
 
 def _agreement_day(source: Source, dates: list[Dated]) -> Dated | None:
     """The date of the contract: that of its preamble, else that of its title, else that of its signatures."""
+    if source.is_amendment:
+        made = [dated for dated in dates if dated.start < _FRONT_CHARS and dated.role == "made"]
+        if made:  # the paper that is amended is older
+            return max(made, key=lambda dated: dated.day)
     for dated in dates:
-        if dated.start > 2500:
+        if dated.start > _FRONT_CHARS:
             break
         before = source.text[max(0, dated.start - 120) : dated.start]
         if dated.role in ("made", "start") or re.search(r"\bthis\b[^.]{0,110}$", before):
@@ -90,6 +94,11 @@ def _agreement_day(source: Source, dates: list[Dated]) -> Dated | None:
     for dated in dates:
         titled = dated.start < _TITLE_CHARS and source.text[dated.start : dated.end].strip()[:3].isalpha()
         if titled and not dated.role:
+            return dated
+    for dated in dates:  # a preamble behind a notice, a cover or a table of contents
+        if dated.start < _COVER_CHARS and _PREAMBLE.search(
+            source.text[max(0, dated.start - 250) : dated.start]
+        ):
             return dated
     for pattern in (_SAID, _WITNESS):
         for dated in dates:
@@ -109,6 +118,12 @@ _SAID: Final = re.compile(
 _WITNESS: Final = re.compile(
     r"\bIN\s+WITNESS\b[^.;]{0,180}\b(?:as\s+of|on|dated|this|effective)\b[^.;]{0,20}\Z", re.I
 )
+_PREAMBLE: Final = re.compile(
+    r"\bthis\s+(?:[\w,&/-]+\s+){0,9}(?:agreement|contract|lease|licen[cs]e)\b[^.;]{0,60}?\b(?:made|entered\s+into|dated|executed|effective|as\s+of)\b[^.;]{0,90}\Z",
+    re.I,
+)
+_COVER_CHARS: Final = 12000
+_FRONT_CHARS: Final = 2500
 _TITLE_CHARS: Final = 500
 _SIGNED: Final = re.compile(r"\b(?:Date|DATE|Dated|DATED):?[\s_]*\Z")
 
@@ -180,7 +195,7 @@ def date_order(source: Source, dates: list[Dated], *, deadlines: bool = True) ->
 
 
 _DEADLINE: Final = re.compile(
-    r"\b(?:shall|will|must|agrees?\s+to)\b[^.;]{0,160}?\b(?:on\s+or\s+before|no\s+later\s+than|not\s+later\s+than|by|prior\s+to)\s+(?:the\s+)?",
+    r"\b(?:shall|will|must|agrees?\s+to|(?:has|have|is|are)\s+not)\b[^.;]{0,160}?\b(?:on\s+or\s+before|no\s+later\s+than|not\s+later\s+than|by|prior\s+to)\s+(?:the\s+)?",
     re.I,
 )
 

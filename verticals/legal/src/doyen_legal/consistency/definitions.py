@@ -17,6 +17,7 @@ _DEFINING: Final = frozenset({"means", "bracket", "called"})
 _SINGLE_EXACT: Final = 6
 _MANY_UNDEFINED: Final = 3
 _FEW_ALONE: Final = 2
+_MANY_NEW: Final = 5
 _SINGLE_USES: Final = 3
 _SINGLE_SHARE: Final = 0.6
 _FRONT_CHARS: Final = 3000
@@ -29,28 +30,43 @@ def undefined_terms(
 
     A document that uses many such takes its terms from somewhere else: the three that look most like a term are
     reported as notes, the rest is left alone. Notes too, where it says that its terms are defined elsewhere.
-    With ``amends``, the terms are another agreement's: only one or two new ones are reported.
+    With ``amends``, the terms are another agreement's: two new ones are reported at most, as notes. So are phrases
+    that stand several times without a determiner, if they are few.
     """
     words, phrases = lexicon()
     vocabulary = Vocabulary(terms)
     found: dict[str, list[Use]] = defaultdict(list)
     for use in uses_found:
-        if not vocabulary.explains(use.phrase, phrases):
+        if not vocabulary.explains(use.phrase, frozenset() if use.promised else phrases):
             found[key(use.phrase)].append(use)
     chosen = [uses for uses in found.values() if _as_term(source, uses, words)]
     if amends:
         chosen = [uses for uses in chosen if len(uses) <= _FEW_ALONE]
-        chosen = chosen if len(chosen) <= _FEW_ALONE else []
+        chosen = chosen if len(chosen) <= _MANY_NEW else []
     many = len(chosen) > _MANY_UNDEFINED
     ranked = sorted(chosen, key=lambda uses: (-_clear_share(source, uses), len(uses), uses[0].start))
-    for uses in ranked[:_MANY_UNDEFINED]:
+    ranked = ranked[: _FEW_ALONE if amends else _MANY_UNDEFINED]
+    bare = [] if amends or many else [uses for uses in found.values() if _bare_term(source, uses, words)]
+    if len(bare) > _FEW_ALONE:
+        bare = []
+    for uses in [*ranked, *bare]:
         first = uses[0]
         yield Fault(
             "undefined-term", first.start, first.end,
             f'"{first.phrase}" is used as a defined term, but is defined nowhere in the document.',
             tuple((use.start, use.end) for use in uses[1:]),
-            note=amends or terms.defined_elsewhere or many,
+            note=amends or terms.defined_elsewhere or many or uses in bare,
         )  # fmt: skip
+
+
+def _bare_term(source: Source, uses: list[Use], words: frozenset[str]) -> bool:
+    """Whether two capitalised words or more stand several times without a determiner, and never in small letters."""
+    phrase = uses[0].phrase
+    if len(uses) < 2 or " " not in phrase or any(use.strong for use in uses) or source.scope(uses[0].start):
+        return False
+    if not plausible(phrase, words) or not all(_ENDS_THERE.match(source.text, use.end) for use in uses):
+        return False
+    return not any(source.text[start:end].islower() for start, end in _occurrences(source, phrase))
 
 
 def _as_term(source: Source, uses: list[Use], words: frozenset[str]) -> bool:
@@ -59,6 +75,8 @@ def _as_term(source: Source, uses: list[Use], words: frozenset[str]) -> bool:
     A single word, mostly so. Not one that an exhibit uses often, which may explain it in its own manner.
     """
     phrase = uses[0].phrase
+    if any(use.promised for use in uses) and plausible(phrase, words):
+        return True
     strong = sum(use.strong for use in uses)
     inside = all(source.scope(use.start) for use in uses)
     if " " not in phrase:
@@ -222,18 +240,19 @@ def _one_of_several(source: Source, definition: Definition) -> bool:
 def case_drift(source: Source, terms: Terms) -> Iterator[Fault]:
     """Defined terms written in another case in a place where the defined one is meant."""
     for definitions in terms.by_key.values():
-        first = definitions[0]
-        if first.form == "quoted" or not re.match(r"[A-Z][a-z]", first.term):
+        first = next((one for one in definitions if one.form != "quoted"), None)
+        if first is None or not re.match(r"[A-Z][a-z]", first.term):
             continue
         written = _spellings(source, first, {definition.start for definition in definitions})
-        spans = sorted(_drifted(source, terms, first, written))
+        sure = sorted(_drifted(source, terms, first, written))
+        spans = sure or sorted(_stray(source, first, written))
         if spans:
             start, end = spans[0]
             yield Fault(
                 "case-drift", start, end,
                 f'"{" ".join(source.text[start:end].split())}" is written in another case than the defined term '
                 f'"{first.term}".',
-                ((first.start, first.end), *spans[1:]),
+                ((first.start, first.end), *spans[1:]), note=not sure,
             )  # fmt: skip
 
 
@@ -288,8 +307,9 @@ def _drifted(source: Source, terms: Terms, definition: Definition, written: _Spe
                 source, start, definition
             ):
                 yield start, end
-    if len(exact) >= 2 and len(written.upper) <= 2:
-        yield from (span for span in written.upper if _in_prose(text, *span))
+    upper = [span for span in written.upper if _in_prose(text, *span)]
+    if len(exact) >= 2 and len(upper) <= 2:
+        yield from upper
     # What contracts often write in small letters means the term only in the term's own places.
     common = definition.term.lower() in everyday()
     if len(exact) < (_COMMON_EXACT if common else 2) or len(written.small) > 2:
@@ -305,6 +325,23 @@ def _drifted(source: Source, terms: Terms, definition: Definition, written: _Spe
             meant = context[0] not in _INDEFINITE and placed(start, end)
         if meant:
             yield start, end
+
+
+def _stray(source: Source, definition: Definition, written: _Spellings) -> Iterator[Span]:
+    """One or two uses in small letters of a term of several words that the document otherwise writes with capitals."""
+    if " " not in definition.term or not written.small or len(written.small) > 2:
+        return
+    if len(written.exact) < _STRAY_SHARE * len(written.small):
+        return
+    for start, end in written.small:
+        previous, _ = _context(source.text, start, end)
+        if previous in _INDEFINITE or _OTHER_DATE.match(source.text, end):
+            continue
+        if not _in_definition(source, start, definition):
+            yield start, end
+
+
+_STRAY_SHARE: Final = 2
 
 
 def _single_drifts(text: str, start: int, end: int, contexts: set[tuple[str, str]]) -> bool:
@@ -329,11 +366,16 @@ def _partial_drifts(source: Source, terms: Terms, start: int, end: int, placed: 
 
 def _in_prose(text: str, start: int, end: int) -> bool:
     """Whether capitals stand inside a sentence in small letters: no heading, no clause in capitals."""
-    before = re.search(r"\s([A-Za-z][\w'-]*),?\s$", text[max(0, start - 24) : start])
-    after = re.match(r",?\s([A-Za-z][\w'-]*)|[.;)]", text[end : end + 24])
-    if not before or not after or not before[1].islower():
+    before = re.search(r"\s([A-Za-z][\w'-]*),?\s+$", text[max(0, start - _PROSE_CHARS) : start])
+    after = re.match(r",?\s+([A-Za-z][\w'-]*)|[.;,)]|\s+\(", text[end : end + _PROSE_CHARS])
+    if not before or not after or not (before[1].islower() or before[1].lower() in DETERMINERS - {"no"}):
+        return False
+    if before[1].isupper():
         return False
     return after[1] is None or not after[1].isupper()
+
+
+_PROSE_CHARS: Final = 80  # printed columns
 
 
 # "the effective date of termination" is not the defined one.
@@ -360,14 +402,16 @@ def _context(text: str, start: int, end: int) -> tuple[str, str]:
 def _in_definition(source: Source, offset: int, definition: Definition) -> bool:
     """Whether the words stand in a sentence that defines a term, or before the term is defined at all."""
     start, end = source.sentence(offset)
+    stop = 0  # what follows a bracket is no part of it
     if definition.form in ("bracket", "called"):
         if offset < definition.start and (
             definition.start - offset < _BEFORE_CHARS or start <= definition.start < end
         ):
             return True
+        stop = definition.end + 2 if definition.end <= offset else 0
     elif start <= definition.start < end:
         return True
-    near = source.text[max(start, offset - 100) : min(end, offset + 120)]
+    near = source.text[max(start, offset - 100, stop) : min(end, offset + 120)]
     quoted = " ".join(re.findall(r"\"([^\"]{1,60})\"", near)).lower()
     words = definition.term.lower().split()
     return bool(quoted) if len(words) == 1 else any(singular(word) in quoted for word in words)

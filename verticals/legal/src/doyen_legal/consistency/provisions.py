@@ -206,10 +206,10 @@ _ALL_FEES: Final = re.compile(
 
 
 def conflicting_caps(source: Source, caps: list[Provision], roles: frozenset[str]) -> Iterator[Fault]:
-    """Two caps for the same party that differ."""
+    """Two caps for the same party that differ; notes, where one stands in an exhibit or allows for exceptions."""
     for index, cap in enumerate(caps):
         for known in caps[:index]:
-            if source.scope(cap.start) != source.scope(known.start) or cap.values == known.values:
+            if cap.values == known.values or not _one_contract(source, cap, known):
                 continue
             if source.sentence(cap.start) == source.sentence(known.start):
                 continue
@@ -217,14 +217,26 @@ def conflicting_caps(source: Source, caps: list[Provision], roles: frozenset[str
             if mine and theirs and not mine & theirs:
                 continue
             # Two tiers in one clause ("the greater of", "except that for X") are one provision.
-            if cap.start - known.end < 30 or _TIER.search(source.text[known.end : cap.end][-900:]):
+            apart = cap.start - known.end
+            tier = bool(_TIER.search(source.text[known.end : cap.end][-900:]))
+            if apart < 30 or (tier and apart < _TIERS_APART):
                 continue
             yield Fault(
                 "conflicting-cap", cap.start, cap.end,
                 f"Liability is capped at {_names(cap.values)} here, but at {_names(known.values)} elsewhere.",
-                ((known.start, known.end),),
+                ((known.start, known.end),), note=tier or source.scope(cap.start) != source.scope(known.start),
             )  # fmt: skip
             break
+
+
+# Tiers stand in one clause; a carve-out in a clause far from the other does not explain the difference.
+_TIERS_APART: Final = 1500
+
+
+def _one_contract(source: Source, first: Provision, other: Provision) -> bool:
+    """Whether two caps stand in one part, or one in the body and one in an exhibit, both of this agreement."""
+    one, two = source.scope(first.start), source.scope(other.start)
+    return one == two or ("" in (one, two) and "agreement" in first.subject and "agreement" in other.subject)
 
 
 _TIER: Final = re.compile(

@@ -29,7 +29,7 @@ _FOOTER: Final = re.compile(
 _CONTENTS_SHARE: Final = 0.15
 _SIGNATURE_CHARS: Final = 2500
 _SIGNATURES: Final = re.compile(
-    r"\bIN\s+WITNESS\s+(?:WHEREOF|HEREOF)|\bIN\s+TESTIMONY\s+WHEREOF|\bSIGNED\s+(?:by|for\s+and\s+on\s+behalf)|\[\s*signature\s+page",
+    r"\bIN\s+WITNESS\s+(?:WHEREOF|HEREOF)|\bIN\s+TESTIMONY\s+WHEREOF|\b(?-i:SIGNED|(?<=\n)\s*Signed)\s+(?:by|for\s+and\s+on\s+behalf)|\[\s*signature\s+page",
     re.I,
 )
 _PART: Final = re.compile(

@@ -67,12 +67,16 @@ _BEFORE_CHARS: Final = 160  # printed columns leave long runs of blanks between 
 
 
 class Use(NamedTuple):
-    """A capitalised phrase used as a term. ``strong``: after a determiner or before a modal verb."""
+    """A capitalised phrase used as a term.
+
+    ``strong``: after a determiner or before a modal verb; ``promised``: before "(as defined below)".
+    """
 
     phrase: str
     start: int
     end: int
     strong: bool
+    promised: bool = False
 
 
 class Vocabulary:
@@ -183,7 +187,7 @@ def find_uses(source: Source, terms: Terms) -> Iterator[Use]:
             else text.index(words[0], start)
         )
         strong = promised or previous in DETERMINERS or bool(_VERB_AFTER.match(text, stop))
-        yield Use(" ".join(words), start, stop, strong)
+        yield Use(" ".join(words), start, stop, strong, promised)
 
 
 def _names_on(text: str, stop: int, terms: Terms) -> bool:
