@@ -150,3 +150,67 @@ def test_one_missing_exhibit_is_a_fault_and_a_file_without_any_gets_a_note() -> 
     assert (place, fault.note) == ("Exhibit A", False)
     [(place, fault)] = found("The forms are in Exhibit A and Exhibit B.", "dangling-exhibit", NO_EXHIBIT)
     assert (place, fault.note, len(fault.related)) == ("Exhibit A", True, 1)
+
+
+TERM = (
+    'The "Service Plan" is the plan of Supplier (the "Service Plan"). '
+    "Supplier shall follow the Service Plan. The Service Plan shall be kept. Changes of the Service Plan need consent."
+    " Both parties accept the Service Plan. "
+)
+APART = "The parties shall act in good faith and with due care at all times and in all places. " * 12
+
+
+def test_a_stray_use_in_small_letters_is_a_note_and_one_in_the_terms_place_a_fault() -> None:
+    [(place, fault)] = found(
+        f"{TERM}{APART}Staff may ask for written service plan copies at Reno.", "case-drift"
+    )
+    assert (place, fault.note) == ("service plan", True)
+    [(place, fault)] = found(f"{TERM}{APART}Supplier shall follow the service plan.", "case-drift")
+    assert (place, fault.note) == ("service plan", False)
+    assert not found(f"{TERM}{APART}Supplier may offer another service plan.", "case-drift")
+
+
+def test_capitals_behind_a_determiner_or_before_a_bracket_are_drift() -> None:
+    for use in ("Each SERVICE PLAN shall be kept.", "Supplier amends the SERVICE PLAN (if any) at once."):
+        [(place, fault)] = found(f"{TERM}{APART}{use}", "case-drift")
+        assert (place, fault.note) == ("SERVICE PLAN", False)
+
+
+def test_a_term_promised_below_and_not_given_is_undefined() -> None:
+    [(place, fault)] = found("Supplier keeps Training Records (as defined below) safe.", "undefined-term")
+    assert (place, fault.note) == ("Training Records", False)
+
+
+def test_a_phrase_capitalised_twice_without_a_determiner_is_a_note() -> None:
+    extra = (
+        "Supplier shall buy Reserved Inventory for resale. Distributor inspects stocks of Reserved Inventory."
+    )
+    [(place, fault)] = found(extra, "undefined-term")
+    assert (place, fault.note) == ("Reserved Inventory", True)
+    assert not found(f"{extra} Other reserved inventory is sold.", "undefined-term")
+
+
+def test_a_cap_in_an_exhibit_of_this_agreement_is_a_note() -> None:
+    base = CONTRACT.replace(
+        "The warehouse at Reno.",
+        "The warehouse at Reno. In no event shall the liability of either party under this Agreement exceed $750,000.",
+    )
+    [(_, fault)] = found("", "conflicting-cap", base)
+    assert fault.note
+    assert not found("", "conflicting-cap", base.replace("under this Agreement exceed $750", "exceed $750"))
+
+
+def test_an_amendments_date_is_the_latest_of_its_preamble() -> None:
+    text = (
+        "FIRST AMENDMENT TO SUPPLY AGREEMENT\n\nThe Supply Agreement dated April 1, 2010 is amended. This amendment is"
+        " made on June 22, 2012.\n\n1. Term. This Agreement shall expire on June 4, 2011.\n"
+    )
+    [(place, _)] = found("", "date-order", text)
+    assert place == "June 4, 2011"
+
+
+def test_the_date_of_a_preamble_behind_a_long_cover_counts() -> None:
+    cover = "Confidential treatment has been requested for parts of this paper.\n" * 60
+    text = cover + CONTRACT.replace("December 31, 2014", "May 3, 2006")
+    [(place, _)] = found("", "date-order", text)
+    assert place == "May 3, 2006"
