@@ -154,7 +154,7 @@ CLAUSES = [
 
 def test_only_the_band_of_the_decided_labels_is_asked_about() -> None:
     assert unsure_clauses(CLAUSES, {"Anti-Assignment"}, BAND) == CLAUSES[1:3]
-    many = [Clause("Insurance", n, n + 1, 0.5 - n / 100) for n in range(9)]
+    many = [Clause("Insurance", n, n + 1, 0.5 - n / 100) for n in range(25)]
     assert unsure_clauses(many, {"Insurance"}, BAND) == many[: stage.WINDOWS_PER_LABEL]
 
 
@@ -223,16 +223,16 @@ def test_a_label_is_decided_by_a_clear_win_over_the_extractor(
         "review_windows",
         lambda requests, _: [Answer(((GOLD.start, GOLD.end),), 0, 0.9) for _ in requests],
     )
-    contracts = [Contract(f"c{n}", TEXT, (GOLD,)) for n in range(9)]
+    contracts = [Contract(f"c{n}", TEXT, (GOLD,)) for n in range(25)]
     result = evaluate_reviewer(
         contracts, lambda contract: Extraction([wrong]), reviewer=None,  # type: ignore[arg-type]
-        band=BAND, threshold=0.4, per_label=8, seed=0,
+        band=BAND, threshold=0.4, per_label=24, seed=0,
     )  # fmt: skip
     row = result["per_label"]["Anti-Assignment"]
-    assert row == {"n": 8, "windows": 8, "f1_reviewer": 1.0, "f1_extractor": 0.0}
+    assert row == {"n": 24, "windows": 24, "f1_reviewer": 1.0, "f1_extractor": 0.0}
     assert decide_labels(result) == ["Anti-Assignment"]
-    assert decide_labels(result, min_spans=9) == []
-    assert decide_labels({"per_label": {"Insurance": row | {"f1_extractor": 0.96}}}) == []
+    assert decide_labels(result, min_spans=25) == []
+    assert decide_labels({"per_label": {"Insurance": row | {"n": 40, "f1_extractor": 0.96}}}) == []
     write_labels(result, tmp_path / "labels.json")
     written: dict[str, Any] = json.loads((tmp_path / "labels.json").read_text())
     assert (written["labels"], written["band"]) == (["Anti-Assignment"], list(BAND))

@@ -252,7 +252,7 @@ def test_training_writes_weights_configuration_and_figures(tmp_path: Path) -> No
 
     shipped = RECIPE.with_name("nli-distilled.toml").read_text(encoding="utf-8")
     (tmp_path / "nli-distilled.toml").write_text(
-        shipped.replace("../adapter/nli.safetensors", "out/nli.safetensors"), encoding="utf-8"
+        shipped.replace('["nli.safetensors"]', '["out/nli.safetensors"]'), encoding="utf-8"
     )
     student = tmp_path / "student" / "nli.safetensors"
     figures = train_nli(tmp_path, student, None, tmp_path / "nli-distilled.toml")

@@ -72,7 +72,7 @@ def measure(
 def decide(
     data: Data,
     out: Annotated[Path | None, typer.Option(help="Write the decided labels to this file.")] = None,
-    per_label: Annotated[int, typer.Option(min=1, help="Most windows asked about for each label.")] = 12,
+    per_label: Annotated[int, typer.Option(min=1, help="Most windows asked about for each label.")] = 24,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N contracts.")] = None,
     seed: Seed = 29,
     json: Json = False,

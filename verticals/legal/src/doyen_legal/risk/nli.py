@@ -7,7 +7,7 @@ probabilities mean nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 WEIGHTS: Final = "nli.safetensors"
 NOT_MENTIONED: Final = 2
-# Sentences that similarity offers for each hypothesis, and those of them that are read together as evidence.
-CANDIDATES: Final = 12
-EVIDENCE: Final = 3
+# How many sentences are read together as evidence: few miss some of it, many drown it, and the three readings err
+# apart, so their mean is the answer.
+READINGS: Final = (3, 5, 7)
 
 
 @cache
@@ -55,13 +55,7 @@ def probabilities(pairs: Sequence[tuple[str, str]]) -> np.ndarray:
     """
     from doyen_modeling.pairs import Pair, predict
 
-    unknown = {hypothesis for _, hypothesis in pairs} - hypotheses()
-    if unknown:
-        raise DoyenError(
-            "LEG-038",
-            f"{len(unknown)} hypotheses are none of the {len(hypotheses())} that the head was trained on.",
-            "Use one of doyen_legal.risk.nli.hypotheses(), or a text pattern instead.",
-        )
+    _refuse_unknown(hypothesis for _, hypothesis in pairs)
     return predict(shipped(), [Pair(evidence, hypothesis, 0) for evidence, hypothesis in pairs])
 
 
@@ -74,32 +68,35 @@ def judge(pairs: Sequence[tuple[str, str]]) -> list[Mapping[str, float]]:
 def answer(sentences: Sequence[str], asked: Sequence[str]) -> list[tuple[np.ndarray, list[int]]]:
     """For each hypothesis, label probabilities [3] and the indices of the sentences that they rest on.
 
-    Retrieve, then classify: sentences near the hypothesis are judged one by one, and the best that are not
-    irrelevant are judged together. Without any, the most relevant alone decides.
+    Retrieve, then classify: the sentences that bear most on the hypothesis are judged together, in the text's
+    order, in three readings of growing length.
+    Raises LEG-038 for a hypothesis that the head was not trained on.
     """
+    from doyen_legal.risk import evidence
+    from doyen_modeling.pairs import embed
+
     if not sentences:
         nothing = np.eye(3, dtype=np.float32)[NOT_MENTIONED]
         return [(nothing, []) for _ in asked]
-    near = nearest(sentences, asked, CANDIDATES)
-    single = probabilities([(sentences[i], h) for h, row in zip(asked, near, strict=True) for i in row])
-    chosen: list[list[int]] = []
-    offset = 0
-    for row in near:
-        relevance = 1 - single[offset : offset + len(row), NOT_MENTIONED]
-        offset += len(row)
-        best = [i for i in np.argsort(-relevance) if relevance[i] >= 0.5][:EVIDENCE] or [
-            int(relevance.argmax())
+    _refuse_unknown(asked)
+    vectors, heads = embed(sentences), evidence.shipped()
+    best = [heads.best(vectors, hypothesis, max(READINGS)) for hypothesis in asked]
+    read = probabilities(
+        [
+            ("\n".join(sentences[i] for i in sorted(row[:k])), hypothesis)
+            for row, hypothesis in zip(best, asked, strict=True)
+            for k in READINGS
         ]
-        chosen.append(sorted(row[i] for i in best))
-    joint = probabilities(
-        [("\n".join(sentences[i] for i in row), h) for h, row in zip(asked, chosen, strict=True)]
     )
-    return list(zip(joint, chosen, strict=True))
+    mean = read.reshape(len(asked), len(READINGS), -1).mean(1)
+    return [(scores, sorted(row)) for scores, row in zip(mean, best, strict=True)]
 
 
-def nearest(sentences: Sequence[str], asked: Sequence[str], k: int) -> list[list[int]]:
-    """For each hypothesis the ``k`` sentences of highest cosine similarity, best first."""
-    from doyen_modeling.pairs import embed
-
-    similarity = embed(asked) @ embed(sentences).T
-    return [[int(i) for i in np.argsort(-row)[:k]] for row in similarity]
+def _refuse_unknown(asked: Iterable[str]) -> None:
+    unknown = {*asked} - hypotheses()
+    if unknown:
+        raise DoyenError(
+            "LEG-038",
+            f"{len(unknown)} hypotheses are none of the {len(hypotheses())} that the head was trained on.",
+            "Use one of doyen_legal.risk.nli.hypotheses(), or a text pattern instead.",
+        )
