@@ -196,7 +196,7 @@ def _cap_values(tail: str) -> tuple[str, int] | None:
 _FEES_PAID: Final = "the fees paid"
 # "shall not exceed the fees paid under this Agreement": a cap without a number of its own.
 _ALL_FEES: Final = re.compile(
-    r"[\s,:]*(?:and\s+(?:will|shall)\s+(?:not|in\s+no\s+event)\s+exceed[\s,]*)?(?:to\s+)?"
+    r"[\s,:]*(?:in\s+(?:the\s+)?(?:aggregate|total)[\s,]*)?(?:and\s+(?:will|shall)\s+(?:not|in\s+no\s+event)\s+exceed[\s,]*)?(?:to\s+)?"
     r"(?:an?\s+(?:amount|sum)\s+(?:equal|equivalent|corresponding)\s+to\s+)?(?:(?:the|any|all|such|those|that)\s+)?"
     r"(?:(?:sum|total|aggregate|amounts?|portion|value|net|gross|all|actual|of|the|and|initial|then|original|\w+'s)\s+){0,6}"
     r"(?:\w+\s+){0,5}?(?:fees?|amounts?|sums?|price|charges|royalt(?:y|ies)|compensation|consideration|money|monies|moneys|payments?|revenues?)\b"
