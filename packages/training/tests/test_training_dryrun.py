@@ -5,6 +5,7 @@ import os
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,8 +13,9 @@ import pytest
 from doyen_data import Message, Record, write_records
 from doyen_modeling.base import load_base
 from doyen_modeling.methods import Lora, attach
+from doyen_schemas import DoyenError
 from doyen_testkit.models import tiny_llama
-from doyen_training.dryrun import dry_run
+from doyen_training.dryrun import _work, dry_run
 from doyen_training.recipe import Recipe
 
 
@@ -98,3 +100,17 @@ def test_what_a_cut_loses_is_told(data: Path) -> None:
     assert found.cut.shortened > 0
     assert 0 < found.cut.share <= 0.2
     assert found.lengths.over_limit == found.cut.shortened
+
+
+def test_the_curriculum_is_checked_and_its_order_is_not_that_of_the_lengths(data: Path) -> None:
+    settings = recipe(data).model_dump(exclude_unset=True)
+    given = Recipe.model_validate(settings | {"curriculum": {"difficulty": "given", "scores": "absent.json"}})
+    with pytest.raises(DoyenError, match="TRN-067"):
+        dry_run(given, data)
+    rows = {"indices": [[i] for i in range(4)], "length": [1, 9, 1, 9]}
+    trainer: Any = SimpleNamespace(train_dataset=rows)
+    ordered = Recipe.model_validate(settings | {"curriculum": {"difficulty": "length"}})
+    assert _work(recipe(data), trainer) == (2, 2 * (2 + 18)), (
+        "sorted: a batch of short rows, one of long rows"
+    )
+    assert _work(ordered, trainer) == (2, 2 * (18 + 18))

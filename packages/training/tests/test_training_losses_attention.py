@@ -19,6 +19,7 @@ def test_layers_at_the_same_depth_follow_each_other() -> None:
     assert layer_map(3, 12) == [3, 7, 11]
     assert layer_map(2, 3) == [1, 2]
     assert layer_map(4, 4) == [0, 1, 2, 3]
+    assert layer_map(4, 1) == [0, 0, 0, 0], "a deeper student: its first layers follow the teacher's first"
 
 
 def test_neighbouring_heads_are_averaged() -> None:

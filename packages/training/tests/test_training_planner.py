@@ -165,6 +165,17 @@ def test_memory_decides_between_methods(tmp_path: Path) -> None:
         propose(many, big, LAPTOP, BASE, "train.jsonl")
 
 
+def test_records_longer_than_the_base_are_told(tmp_path: Path) -> None:
+    shape = shape_of(read_config(config(tmp_path, "qwen2", max_position_embeddings=256)))
+    lengths = Facts(3, (100, 300, 512), learned=0.2, marked=False, measured=True, dev=True)
+    for known, words in ((lengths, "2 longer records (up to 512 tokens)"), (facts(3, 256), "nothing is cut")):
+        proposal = propose(known, shape, LAPTOP, BASE, "train.jsonl")
+        (reason,) = (choice.reason for choice in proposal.choices if choice.key == "max_length")
+        assert proposal.recipe()["data"]["max_length"] == 256
+        assert words in reason
+        assert ("nothing is cut" in reason) == (known is not lengths)
+
+
 def test_a_base_on_this_machine_is_measured_with_its_tokenizer(tmp_path: Path) -> None:
     base = tiny_llama(tmp_path / "base")
     write_records(tmp_path / "train.jsonl", records(12))

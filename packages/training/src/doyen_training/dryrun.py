@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from doyen_data import LengthReport, length_report
 from doyen_modeling.methods import Full, QLora
+from doyen_training.curriculum import difficulties
 from doyen_training.masking import Cut, show_mask
 from doyen_training.memory import Bytes, shape_of, step_bytes
 from doyen_training.prepare import Prepared, precision, prepare, weights_type
@@ -74,6 +75,10 @@ def dry_run(recipe: Recipe, data: Path, samples: int = 3, colour: bool = False) 
     stride = max(1, len(examples) // samples)
     parameters = list(ready.model.parameters())
     trainable = sum(p.numel() for p in parameters if p.requires_grad)
+    if (
+        recipe.curriculum is not None and recipe.curriculum.difficulty != "loss"
+    ):  # that is a pass over all records
+        difficulties(recipe.curriculum, examples, data)
     with TemporaryDirectory(prefix="doyen-dry-run-") as scratch:
         trainer = build_trainer(
             recipe, ready, data, Path(scratch), max_steps=1, gradient_accumulation_steps=1, eval_strategy="no",
@@ -173,7 +178,7 @@ def _measure(recipe: Recipe, ready: Prepared, trainer: Trainer, trainable: int, 
 def _work(recipe: Recipe, trainer: Trainer) -> tuple[int, int]:
     """Optimizer steps of the whole run, and the tokens that it computes on, padding included."""
     _, lengths = _rows(trainer)
-    if recipe.run.group_by_length:
+    if recipe.run.group_by_length and recipe.curriculum is None:
         lengths = sorted(lengths)
     size, accumulation = recipe.run.batch_size, recipe.run.accumulation
     batches = [lengths[start : start + size] for start in range(0, len(lengths), size)]

@@ -202,6 +202,7 @@ def propose(
     max_length = max(16, -(-longest // 64) * 64)
     if shape.positions:
         max_length = min(max_length, shape.positions)
+    longer = sum(length > max_length for length in facts.lengths)
     kinds: list[Kind] = ["full", "lora"] if size == "large" else ["lora"]
     if device.kind == "cuda":
         kinds.append("qlora")
@@ -262,7 +263,13 @@ def propose(
     if dev:
         picks.append(Choice("data", "dev", dev, "its loss is logged at every checkpoint"))
     picks += [
-        Choice("data", "max_length", max_length, f"the longest record has {longest} {tokens}: nothing is cut"),
+        Choice(
+            "data", "max_length", max_length,
+            f"all positions of the base; {longer:,} longer records (up to {longest} {tokens}) must be shortened, or "
+            "data.truncation must allow the cut"
+            if longer
+            else f"the longest record has {longest} {tokens}: nothing is cut",
+        ),
         Choice(
             "data", "learn", "marked" if facts.marked else "assistant",
             "records mark the turns to learn" if facts.marked else "no record marks single turns",

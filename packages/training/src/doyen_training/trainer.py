@@ -157,8 +157,6 @@ class Trainer(ResumableTrainer):
             return (loss, {"logits": None}) if return_outputs else loss
         for term in self.terms:
             term.step = self.state.global_step
-        for term in self.terms:
-            term.step = self.state.global_step
         losses = {term.name: term.weight * term.loss(forward, count) for term in self.terms}
         for name, part in losses.items():
             self._parts[name] = self._parts.get(name, torch.zeros_like(part)) + part.detach()
@@ -185,7 +183,7 @@ class Trainer(ResumableTrainer):
         norm = super()._get_grad_norm(model, grad_norm)
         loss = torch.stack([loss for _, loss in self._micro]).sum()
         if bool(torch.isfinite(loss + norm)):
-            self.guard.streak = 0
+            self.guard.good()
             self._window.append((loss, self._parts))
         else:
             self._not_finite(float(loss), float(norm))

@@ -101,7 +101,7 @@ class Attention(Term):
 
 def layer_map(student: int, teacher: int) -> list[int]:
     """For each of the student's layers the teacher's at the same relative depth: the last follows the last."""
-    return [round((layer + 1) * teacher / student) - 1 for layer in range(student)]
+    return [max(0, round((layer + 1) * teacher / student) - 1) for layer in range(student)]
 
 
 def match_heads(teacher_BHTT: Tensor, heads: int) -> Tensor:
