@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -159,6 +160,23 @@ def test_another_release_under_an_earlier_version_is_not_returned_to(store: Path
     (store / NAME / "1.0.0").rename(store.parent / "moved")
     build(weights, made, store / NAME / "1.0.0", previous=None)
     assert code(releases.rollback, store, NAME) == "EVA-025"
+
+
+def test_a_signed_release_under_another_version_is_refused(store: Path) -> None:
+    for version in ("1.0.0", "1.1.0"):
+        release(store, version)
+        releases.promote(store, NAME, version)
+    copy = shutil.copytree(store / NAME / "1.0.0", store / NAME / "9.0.0")
+    assert adapters.load(copy), "validly signed"
+    assert code(releases.promote, store, NAME, "9.0.0") == "EVA-024"
+    shutil.copytree(store / NAME / "1.0.0", store / "other" / "1.0.0")
+    assert code(releases.promote, store, "other", "1.0.0") == "EVA-024"
+    shutil.rmtree(store / NAME / "1.0.0")
+    shutil.copytree(store / NAME / "1.1.0", store / NAME / "1.0.0")
+    assert code(releases.rollback, store, NAME) == "EVA-024"
+    pointer = releases.current(store, NAME)
+    assert pointer is not None
+    assert pointer.version == "1.1.0"
 
 
 def test_a_crash_before_the_pointer_moves_leaves_the_old_release(

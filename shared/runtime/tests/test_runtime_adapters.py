@@ -342,6 +342,19 @@ def test_the_promoted_release_of_a_store_is_used(
         assert raised.value.code == "RUN-045"
 
 
+@pytest.mark.parametrize(("name", "version"), [("legal", "9.0.0"), ("other", "1.0.0")])
+def test_a_promoted_release_signed_for_another_name_or_version_is_not_used(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, version: str
+) -> None:
+    monkeypatch.setenv("DOYEN_RELEASES", str(tmp_path / "store"))
+    get_settings.cache_clear()
+    shutil.copytree(folder, tmp_path / "store" / name / version)
+    pointer = Promoted(version=version, digest=adapters.digest(folder))
+    (tmp_path / "store" / name / "current.json").write_text(pointer.model_dump_json())
+    with pytest.raises(DoyenError, match="RUN-045"):
+        adapters.in_use(name, folder)
+
+
 def test_loading_costs_little(folder: Path) -> None:
     """No torch, and cryptography only when a signature is checked."""
     import subprocess

@@ -97,7 +97,8 @@ def load(folder: Path, *, vertical: str | None = None) -> Adapter:
 def in_use(name: str, shipped: Path) -> Path:
     """The folder of the adapter ``name``: the release promoted in the store ``DOYEN_RELEASES``, else ``shipped``.
 
-    Raises RUN-045 when the store's pointer cannot be read or what it points to is not there.
+    Raises RUN-045 when the store's pointer cannot be read or what it points to is not there, or is signed for another
+    name or version.
     """
     from doyen_runtime.settings import get_settings
 
@@ -106,7 +107,11 @@ def in_use(name: str, shipped: Path) -> Path:
         return shipped
     pointer = promoted(store / name)
     folder = store / name / pointer.version
-    if digest(folder) != pointer.digest:
+    release = read_release(folder)
+    if release_digest(release) != pointer.digest or (release.name, release.version) != (
+        name,
+        pointer.version,
+    ):
         raise DoyenError(
             "RUN-045",
             f"{store / name / CURRENT} points to {name} {pointer.version}, but another release stands there",

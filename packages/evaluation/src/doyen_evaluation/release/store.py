@@ -29,7 +29,7 @@ _VERSION: Final = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 
 def release_folder(store: Path, name: str, version: str) -> Path:
-    """Where a release stands. Raises EVA-024 when there is none."""
+    """Where a release stands. Raises EVA-024 when there is none, or when it is signed for another name or version."""
     folder = store / name / version
     valid = _NAME.fullmatch(name) and _VERSION.fullmatch(version)
     if not valid or not (folder / adapters.RELEASE).is_file():
@@ -37,6 +37,13 @@ def release_folder(store: Path, name: str, version: str) -> Path:
             "EVA-024",
             f"{store} holds no release {name} {version}.",
             "doyen release list shows what is there.",
+        )
+    release = adapters.read_release(folder)
+    if (release.name, release.version) != (name, version):
+        raise DoyenError(
+            "EVA-024",
+            f"{name}/{version} in {store} holds the release {release.name} {release.version}.",
+            "Put it under its own name and version.",
         )
     return folder
 
