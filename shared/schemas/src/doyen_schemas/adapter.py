@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 Semver = Annotated[str, StringConstraints(pattern=r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)$")]
 ReleaseName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
@@ -35,11 +35,18 @@ class ReleaseBase(BaseRef):
 
     ``template_sha256`` is the chat template's digest, empty where the base has none. ``language_model`` is the folder
     in the bundle (``.`` for the bundle itself) that holds an adapter of this causal language model, empty for any
-    other kind of part.
+    other kind of part; a plain relative path, since it is joined to the bundle's.
     """
 
     template_sha256: str = ""
     language_model: str = ""
+
+    @field_validator("language_model")
+    @classmethod
+    def _inside(cls, value: str) -> str:
+        if value.startswith("/") or ".." in value.split("/") or any(sign in value for sign in "\\:\0"):
+            raise ValueError(f"{value!r} is not a plain path inside the bundle")
+        return value
 
 
 class Measurement(BaseModel):
