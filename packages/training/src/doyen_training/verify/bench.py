@@ -133,15 +133,15 @@ class Bench:
         found: Value = self._done[key]
         return found
 
-    def plain(self, seed: int) -> Any:
+    def plain(self, seed: int, steps: int = STEPS) -> Any:
         """The model after plain tuning on ``task(seed)``, the baseline of several trials; not to be changed."""
 
         def work() -> Any:
             model = self.model(seed)
-            self.train(model, self.task(seed).train, seed=seed)
+            self.train(model, self.task(seed).train, steps=steps, seed=seed)
             return model
 
-        return self.once(("plain", seed), work)
+        return self.once(("plain", seed, steps), work)
 
     def texts(self, split: Split) -> list[str]:
         """The contracts' running text."""

@@ -11,7 +11,7 @@ from doyen_training.verify.tuning import tuned
 if TYPE_CHECKING:
     from doyen_training.verify.bench import Bench
 
-RATE: Final = 1e-2
+RATE: Final = 5e-3
 
 
 def run(bench: Bench, seed: int) -> Mapping[str, float]:
