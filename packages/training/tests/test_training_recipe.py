@@ -119,10 +119,21 @@ def test_what_does_not_fit_together_is_refused(tmp_path: Path, text: str, rule: 
     assert rule in raised.value.message
 
 
-def test_the_canonical_form_is_a_recipe_too(tmp_path: Path) -> None:
-    recipe = read_recipe(write(tmp_path, GOOD + '[[loss]]\nkind = "cross-entropy"\n[[loss]]\nkind = "pgd"\n'))
+@pytest.mark.parametrize(
+    "more",
+    [
+        '[[loss]]\nkind = "cross-entropy"\n[[loss]]\nkind = "pgd"\n',
+        '[curriculum]\ndifficulty = "length"\n',
+        'group_by_length = false\n[curriculum]\ndifficulty = "length"\n',
+        '[base]\nadapter = "before"\n',
+    ],
+)
+def test_the_canonical_form_is_a_recipe_too(tmp_path: Path, more: str) -> None:
+    recipe = read_recipe(write(tmp_path, GOOD + more))
     (tmp_path / "recipe.json").write_bytes(recipe.canonical())
-    assert read_recipe(tmp_path / "recipe.json") == recipe
+    again = read_recipe(tmp_path / "recipe.json")
+    assert again == recipe
+    assert (again.digest(), again.canonical()) == (recipe.digest(), recipe.canonical())
 
 
 def test_the_readme_has_every_key_with_its_default() -> None:

@@ -1,7 +1,7 @@
 """``doyen train --queue``: a training as work for ``doyen worker --vertical training``.
 
-To the queue a training is one document, the recipe in its canonical form, whose sha256 is the recipe's digest. The
-ledger's key also holds the digests of the data and the base, so the same training submitted twice is one training. A
+To the queue a training is one document, the recipe in its canonical form, whose sha256 the
+ledger's key holds with the digests of the data and the base, so the same training submitted twice is one training. A
 worker runs it as a child process: a worker that is asked to stop asks the child to stop, which it does behind a
 checkpoint; a child whose worker was killed stops in the same way; whoever claims the training next goes on from there.
 """
@@ -56,17 +56,18 @@ def enqueue(recipe: Recipe, data: Path, out: Path, settings: Settings, ledger: L
     }
     release = version("doyen-training")
     work = Work(NAME, release, release, NO_ADAPTER, options)
-    key = item_key(recipe.digest(), work)
+    canonical = recipe.canonical()
+    document = hashlib.sha256(canonical).hexdigest()
+    key = item_key(document, work)
     for found in ledger.submissions(key):
         if found["state"] in ("queued", "running", "done"):
             return status(Path(found["path"]).parent, ledger) | {"submitted": False}
     check_out(out, recipe.digest(), resume=(out / RUN).is_file())
     out.mkdir(parents=True, exist_ok=True)
-    canonical = recipe.canonical()
     (out / QUEUED).write_bytes(canonical)
     job = {"key": key, "data": str(data), "recipe_sha256": recipe.digest()}
     write_json(out / JOB, job)
-    submission = Submission(str(out / QUEUED), recipe.digest(), len(canonical), 1.0)
+    submission = Submission(str(out / QUEUED), document, len(canonical), 1.0)
     batch = ledger.submit(work, [[submission]])
     write_json(out / JOB, job | {"batch": batch})
 

@@ -176,11 +176,16 @@ class Recipe(Part):
 
     def digest(self) -> str:
         """sha256 over the values, defaults included: comments and key order do not count."""
-        return hashlib.sha256(self.canonical()).hexdigest()
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
     def canonical(self) -> bytes:
-        """The values as JSON, defaults included: what the digest is taken over, and what a queue passes on."""
-        return self.model_dump_json().encode()
+        """What a queue passes on: the values as JSON, with the defaults but for those that a recipe may not name."""
+        unnamed: dict[str, Any] = {}
+        if self.base.adapter is not None:
+            unnamed["method"] = True
+        if self.curriculum is not None and self.run.group_by_length:
+            unnamed["run"] = {"group_by_length"}
+        return self.model_dump_json(exclude=unnamed).encode()
 
 
 def read_recipe(path: Path) -> Recipe:
