@@ -205,10 +205,20 @@ def test_a_cache_of_something_else_is_refused(cached: Path, tmp_path: Path) -> N
 def test_a_recipe_s_table_becomes_the_term(cached: Path) -> None:
     adapter: TypeAdapter[Any] = TypeAdapter(LossPart)
     part = adapter.validate_python(
-        {"kind": "distillation", "teacher": "path:x", "cache": cached.name, "weight": 0.5, "gate": 4.0}
+        {
+            "kind": "distillation",
+            "teacher": REF.source,
+            "cache": cached.name,
+            "weight": 0.5,
+            "gate": 4.0,
+            "top": 320,
+        }
     )
     assert isinstance(part, DistillationPart)
     term = build(part, cached.parent)
+    for change in ({"teacher": "path:other"}, {"adapter": "adapter"}, {"top": 64}):
+        with pytest.raises(DoyenError, match=f"TRN-061: .* was made with {next(iter(change))}"):
+            build(part.model_copy(update=change), cached.parent)
     assert (term.weight, type(term)) == (0.5, Distillation)
     for wrong in (
         {"kind": "distilation"},

@@ -74,6 +74,23 @@ class TeacherCache:
             if _sha256(self.folder / name) != digest:
                 raise DoyenError("TRN-060", f"{self.folder / name} was changed since it was written.", HINT)
 
+    def check_teacher(self, source: str, adapter_sha256: str, top: int) -> None:
+        """Raises TRN-061 unless the answers are those that a recipe asks for: whose they are, and how many a token."""
+        key = self.meta["key"]
+        # A teacher with fewer tokens than ``top`` gives all of them.
+        kept = min(top, int(self.meta.get("vocabulary", key["k"])))
+        wanted = {"teacher": source, "adapter": adapter_sha256[:12], "top": kept}
+        found = {
+            "teacher": key["teacher"]["source"], "adapter": key["teacher"]["adapter_sha256"][:12], "top": key["k"],
+        }  # fmt: skip
+        for what, value in wanted.items():
+            if found[what] != value:
+                raise DoyenError(
+                    "TRN-061",
+                    f"{self.folder} was made with {what} {found[what] or 'none'}, the recipe asks for {value or 'none'}.",
+                    "Choose another cache folder in the recipe and run doyen train teacher, or correct the recipe.",
+                )
+
     def rows(self, index: int) -> dict[str, Tensor]:
         """Sample ``index``: ``tokens`` int32 and ``top`` float16 (n, K), ``tail`` and ``gold`` float32 (n,); by text also
         ``aligned`` (n,). ``top`` falls from left to right, ``gold`` is the log-probability of the label.
@@ -135,6 +152,7 @@ def cache_teacher(
     }
     counts = [learned_tokens(example) for example in examples]
     meta: dict[str, Any] = {"schema_version": "1", "key": key, "counts": counts, "shards": {}}
+    meta["vocabulary"] = len(teacher.tokenizer)
     meta["shards"] = _whole_shards(out, key)
     out.mkdir(parents=True, exist_ok=True)
     place = device or ("cuda" if torch.cuda.is_available() else "cpu")

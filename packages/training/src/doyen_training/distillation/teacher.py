@@ -57,13 +57,13 @@ def cache_for(
         folder / part.cache,
         k=part.top,
         batch_size=batch_size,
-        adapter_sha256=_folder_digest(adapter) if adapter else "",
+        adapter_sha256=folder_digest(adapter) if adapter else "",
         own=own,
         report=report,
     )
 
 
-def _folder_digest(folder: Path) -> str:
+def folder_digest(folder: Path) -> str:
     """sha256 over names and contents of the files in ``folder``."""
     digest = hashlib.sha256()
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):

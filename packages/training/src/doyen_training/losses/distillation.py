@@ -54,10 +54,16 @@ class DistillationPart(LossBase):
     gate: Annotated[float, Field(gt=0)] | None = None
 
     def build(self, folder: Path) -> Term:
-        """The term that fits the cache: by token where both models have one tokenizer, else by text."""
+        """The term that fits the cache: by token where both models have one tokenizer, else by text.
+
+        Raises TRN-060 without a finished cache, TRN-061 for the cache of another teacher.
+        """
         from doyen_training.distillation.cache import TeacherCache
+        from doyen_training.distillation.teacher import folder_digest
 
         cache = TeacherCache(folder / self.cache)
+        adapter = folder_digest(folder / self.adapter) if self.adapter else ""
+        cache.check_teacher(self.teacher, adapter, self.top)
         if cache.alignment == "text":
             from doyen_training.losses.cross_tokenizer import CrossTokenizer
 
