@@ -105,7 +105,7 @@ def test_skip_then_restore_once_then_stop(
 ) -> None:
     guard = Guard(skips=2)
     assert [guard.decide(weights, trainable, checkpoint) for _ in expected] == expected
-    guard.streak = 0
+    guard.good()
     if weights is None and checkpoint:  # a newer checkpoint is progress
         assert [guard.decide(None, False, "b") for _ in range(3)] == ["skip", "skip", "restore"]
 
@@ -139,6 +139,19 @@ def test_too_many_nan_steps_restore_the_checkpoint_with_half_the_rate(base: Any,
     again.train(resume_from_checkpoint=str(tmp_path / "checkpoints" / "checkpoint-8"))
     assert later.rates == pytest.approx([5e-4, 5e-4])
     assert again.guard.restored == "checkpoint-2"
+
+
+def test_a_nan_that_stays_stops_after_one_restore(base: Any, tmp_path: Path) -> None:
+    trainer, _ = build(base, tmp_path, Poison(set(range(4, 20))), max_steps=16, save_steps=1)
+    trainer.guard.skips = 1
+    with pytest.raises(DoyenError, match="TRN-006: loss is nan at step 7") as error:
+        trainer.train()
+    assert "checkpoint-3 was restored already" in error.value.message
+    assert [e["event"] for e in events(tmp_path) if "event" in e] == [
+        "skipped", "restored", "skipped", "not-finite",
+    ]  # fmt: skip
+    saved = sorted(p.name for p in (tmp_path / "checkpoints").glob("checkpoint-*"))
+    assert saved == ["checkpoint-2", "checkpoint-3"], "the restored weights are not saved anew"
 
 
 def test_broken_weights_are_restored_at_once(base: Any, tmp_path: Path) -> None:

@@ -19,13 +19,19 @@ class Guard:
     """Skip at most ``skips`` steps in a row, then restore the last good checkpoint once, else stop.
 
     A checkpoint is restored once at most: without a newer one there was no progress, and a second try would only
-    repeat the first. Restoring earlier weights and going on behind the batches that broke them follows Chowdhery et
-    al. 2022 (PaLM, section 5.1).
+    repeat the first. Until a step is finite again nothing may be saved (``unproven``): the restored weights under a
+    new number would pass for progress. Restoring earlier weights and going on behind the batches that broke them
+    follows Chowdhery et al. 2022 (PaLM, section 5.1).
     """
 
     skips: int = 3
     streak: int = 0
     restored: str = ""
+    unproven: bool = False
+
+    def good(self) -> None:
+        """After a finite step."""
+        self.streak, self.unproven = 0, False
 
     def decide(self, weights: str | None, trainable: bool, checkpoint: str | None) -> Action:
         """Next action after a step that is not finite.
@@ -36,9 +42,10 @@ class Guard:
         self.streak += 1
         if weights is None and self.streak <= self.skips:
             return "skip"
-        if checkpoint is None or checkpoint == self.restored or (weights is not None and not trainable):
+        again = self.unproven or checkpoint == self.restored
+        if checkpoint is None or again or (weights is not None and not trainable):
             return "stop"
-        self.streak, self.restored = 0, checkpoint
+        self.streak, self.restored, self.unproven = 0, checkpoint, True
         return "restore"
 
 

@@ -61,8 +61,8 @@ class ResumableTrainer(SFTTrainer):
         return {n: p for n, p in self.model.named_parameters() if p.requires_grad or id(p) in held}
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """Write a whole checkpoint; none while steps are being skipped, so that the last one is a good one."""
-        if not self.args.should_save or self.guard.streak:
+        """Write a whole checkpoint; none before a skipped or restored step is made good, so that the last one is good."""
+        if not self.args.should_save or self.guard.streak or self.guard.unproven:
             return
         folder, step = Path(str(self.args.output_dir)), self.state.global_step
         if self.state.best_global_step == step:
