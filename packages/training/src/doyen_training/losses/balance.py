@@ -165,6 +165,10 @@ class Uncertainty:
     The minimum over ``s_i``, the logarithm of a term's variance, is ``log(2 L_i)``: there a term weighs
     ``1 / (2 L_i)``. The logarithms go ``rate`` of the way there in each pass, instead of a gradient step whose length
     would depend on the scale of the losses. ``s_i / 2`` does not depend on the model and is left out.
+
+    A pass is a micro-batch: its loss is its share of the step's, and the weights move once a pass. So with gradient
+    accumulation over k passes all weights tend to k times those of a batch k times as large, and get there sooner;
+    their ratios tend to the same. Lower the learning rate or ``rate``, or use a larger batch.
     """
 
     def __init__(self, rate: float = 0.02) -> None:
