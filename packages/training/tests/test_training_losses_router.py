@@ -7,15 +7,19 @@ import pytest
 import torch
 from objectives_fixtures import examples, run, start
 from pydantic import TypeAdapter, ValidationError
+from trl import SFTConfig
 
 from doyen_modeling.base import load_base
 from doyen_modeling.methods import Experts, Router, attach
 from doyen_modeling.moe.layers import routers
 from doyen_schemas import DoyenError
 from doyen_testkit.models import tiny_llama, tiny_moe
+from doyen_training.collate import Collator
+from doyen_training.forward import learned_forward
 from doyen_training.losses import LossPart, build
 from doyen_training.losses.cross_entropy import CrossEntropy
 from doyen_training.losses.router import RouterTerm
+from doyen_training.trainer import Trainer
 
 ROWS = examples(3)
 
@@ -76,6 +80,28 @@ def test_padding_counts_for_nothing_and_loads_are_shares(tmp_path: Path) -> None
     assert metrics["drift"] == pytest.approx(0, abs=1e-6)
     assert 0 < metrics["entropy"] <= 1 <= metrics["max_over_mean"]
     assert sum(metrics[f"load/1/{expert}"] for expert in range(8)) == pytest.approx(1)
+
+
+def test_padding_of_packed_rows_counts_for_nothing(tmp_path: Path) -> None:
+    model = load_base(f"path:{tiny_moe(tmp_path)}").model
+    term = RouterTerm(balance=1.0)
+    term.begin(start(model, ROWS))
+    batch = Collator(ROWS, 0, packed=True)([{"indices": [0, 1]}, {"indices": [2]}])
+    assert "attention_mask" not in batch
+    forward = learned_forward(model, batch)[0]
+    term.loss(forward, len(forward.labels_N))
+    tokens = sum(len(row.input_ids) for row in ROWS)
+    assert tokens < batch["input_ids"].numel()
+    assert all(float(load.sum()) == pytest.approx(tokens) for load in term._loads.values())
+
+
+def test_the_trainer_computes_it_before_terms_with_passes_of_their_own(tmp_path: Path) -> None:
+    base = load_base(f"path:{tiny_moe(tmp_path)}")
+    args = SFTConfig(
+        output_dir=str(tmp_path / "out"), use_cpu=True, bf16=False, report_to="none", max_length=None
+    )
+    trainer = Trainer(base.model, args, base.tokenizer, ROWS, terms=[CrossEntropy(), RouterTerm()])
+    assert [term.name for term in trainer.terms] == ["router", "cross_entropy"]
 
 
 def test_the_value_is_weighed_like_the_learned_tokens_of_the_step(tmp_path: Path) -> None:

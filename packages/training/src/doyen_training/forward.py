@@ -66,5 +66,6 @@ def learned_forward(model: Any, batch: Mapping[str, Any], **options: Any) -> tup
         sample_N=batch["sample"].flatten()[rows_N].to(logits_NV.device),
         extra=batch.get("columns", {}),
         outputs=outputs if options else None,
+        text_BT=batch["sample"] >= 0,
     )
     return forward, outputs

@@ -68,7 +68,7 @@ class Trainer(ResumableTrainer):
         callbacks: Sequence[TrainerCallback] = (),
         **options: Any,
     ) -> None:
-        self.terms = list(terms) or [CrossEntropy()]
+        self.terms = sorted(terms, key=lambda term: not term.hooked) or [CrossEntropy()]
         names = [term.name for term in self.terms]
         if len(set(names)) < len(names):
             raise ValueError(f"two terms have one name: {', '.join(names)}")

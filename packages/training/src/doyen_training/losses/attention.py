@@ -94,7 +94,11 @@ class Attention(Term):
                 soft_divergence(logits_NV[:, :shared], forward.logits_NV[:, :shared], self.temperature).sum()
                 / count
             )
-        mask_BT = forward.inputs.get("attention_mask", torch.ones_like(forward.inputs["input_ids"])).bool()
+        mask_BT = forward.text_BT
+        if mask_BT is None:
+            mask_BT = forward.inputs.get(
+                "attention_mask", torch.ones_like(forward.inputs["input_ids"])
+            ).bool()
         total = maps_divergence(outputs.attentions, forward.outputs.attentions, mask_BT)
         return total * len(rows_N) / count
 

@@ -41,9 +41,13 @@ class RouterPart(LossBase):
 
 
 class RouterTerm(Term):
-    """Drift and balance of every router, from hooks on the step's one forward pass."""
+    """Drift and balance of every router, from hooks on the step's one forward pass.
+
+    The hooks keep the last pass, so the Trainer computes this term before those that run passes of their own.
+    """
 
     name = "router"
+    hooked = True
 
     def __init__(self, weight: float = 1.0, drift: float = 1.0, balance: float = 0.0) -> None:
         super().__init__(weight)
@@ -67,8 +71,12 @@ class RouterTerm(Term):
 
         from doyen_modeling.moe.router import balance_loss, load_shares, router_drift
 
-        mask_BT = forward.inputs.get("attention_mask", torch.ones_like(forward.inputs["input_ids"]))
-        keep_T = mask_BT.bool().flatten()
+        mask_BT = forward.text_BT
+        if mask_BT is None:
+            mask_BT = forward.inputs.get(
+                "attention_mask", torch.ones_like(forward.inputs["input_ids"])
+            ).bool()
+        keep_T = mask_BT.flatten()
         seen = self._watch.seen
         drift = torch.stack([router_drift(routing, keep_T) for routing in seen.values()]).mean()
         balance = torch.stack([balance_loss(routing, keep_T) for routing in seen.values()]).mean()

@@ -31,6 +31,7 @@ class Forward:
         sample_N: for each learned position the sample it belongs to, 0 … S-1, in the order of the batch.
         extra: the columns that the terms asked for. A token column is (N, …), a sample column (S, …).
         outputs: attentions and hidden states of the pass, where a term asked for them.
+        text_BT: True at tokens of a sample, False at padding.
     """
 
     model: Any
@@ -42,6 +43,7 @@ class Forward:
     sample_N: Tensor
     extra: Mapping[str, Tensor] = field(default_factory=dict)
     outputs: Any = None
+    text_BT: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ class Term:
     # What the one forward pass must also return.
     attentions: ClassVar[bool] = False
     hidden_states: ClassVar[bool] = False
+    # Reads hooks on the one forward pass, so it comes before the terms that run passes of their own.
+    hooked: ClassVar[bool] = False
     # The optimizer steps done; the Trainer sets it before each pass, for terms that change over a run.
     step: int = 0
 
