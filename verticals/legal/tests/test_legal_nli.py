@@ -117,7 +117,7 @@ def test_a_document_without_sentences_mentions_nothing(tmp_path: Path) -> None:
         (b"", "no rows"),
         (b"\xff\xfe\x00", "cannot be decoded"),
         (
-            gzip.compress(b"concatenated_spans,hypothesis,label\n" + b"x,y,1\n" * 999)[:-20],
+            gzip.compress(b"concatenated_spans,hypothesis,label\n" + b"x,y,1\n" * 999, mtime=0)[:-20],
             "cannot be decoded",
         ),
     ],
