@@ -156,12 +156,14 @@ def test_every_module_is_a_trial_of_its_own_name():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(discover()))
+@pytest.mark.parametrize(
+    "name", ["answer-head", "masks"]
+)  # the others are run by `doyen verify --all`, not by CI
 def test_a_trial_gives_finite_figures_for_both_arms(bench, name):
     arms = discover()[name].run(bench, 0)
     assert {"baseline", "technique"} <= arms.keys()
     assert all(math.isfinite(value) for value in arms.values())
-    if name in ("packing", "answer-head"):
+    if name == "answer-head":
         (apart,) = (value for arm, value in arms.items() if arm.startswith("largest"))
         assert apart < 1e-4
 
