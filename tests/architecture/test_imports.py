@@ -20,7 +20,7 @@ MEMBERS = {path.parent.name: path.parent for path in sorted(ROOT.glob("*/*/pypro
 HEAVY = ("torch", "transformers", "peft", "trl", "sklearn", "scipy", "matplotlib", "pdfplumber", "docx")
 # Seconds of CPU, with pydantic (about half of it); the `doyen` command counts too, since shells wait for it.
 # On a processor that takes longer than REFERENCE for a fixed loop, the limits grow in proportion.
-REFERENCE = 0.06
+REFERENCE = 0.045
 LIMITS = {
     "doyen_schemas": 0.3, "doyen_documents": 0.3, "doyen_runtime": 0.3, "doyen_runtime.cli": 0.3,
     "doyen_legal": 0.5, "doyen_legal.plugin": 0.5, "doyen_legal.cli": 0.5,
