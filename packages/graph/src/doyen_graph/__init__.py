@@ -1,0 +1,1 @@
+"""doyen-graph."""
