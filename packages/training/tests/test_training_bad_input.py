@@ -153,3 +153,66 @@ def test_two_processes_do_not_train_in_one_folder(data: Path, tmp_path: Path) ->
         with pytest.raises(DoyenError, match="TRN-043: another process is training in"):
             train(recipe(data), data, tmp_path / "out")
     assert train(recipe(data), data, tmp_path / "out")["state"] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"loss": [{"kind": "distillation", "teacher": "path:t"}]}, "TRN-060"),
+        ({"data": {"packing": True}, "loss": [{"kind": "on-policy", "teacher": "path:{}"}]}, "TRN-068"),
+        ({"loss": [{"kind": "router"}]}, "MOD-050"),
+        ({"unfreezing": {"every": 5, "groups": 2}}, "TRN-070"),
+        ({"curriculum": {"difficulty": "given", "scores": "nowhere.json"}}, "TRN-067"),
+    ],
+)
+def test_a_run_that_is_refused_before_its_first_step_leaves_nothing(
+    data: Path, tmp_path: Path, changes: dict[str, Any], code: str
+) -> None:
+    for part in changes.get("loss", []):
+        if "teacher" in part:
+            part["teacher"] = part["teacher"].format(data / "base")
+    refused = recipe(data, **{k: v for k, v in changes.items() if k != "loss"})
+    if "loss" in changes:
+        refused = Recipe.model_validate(
+            refused.model_dump(exclude_unset=True) | {"loss": changes["loss"], "method": {"kind": "lora"}}
+        )
+    out = tmp_path / "out"
+    for _ in range(2):  # the second try says the same, not that the folder is taken
+        with pytest.raises(DoyenError) as raised:
+            train(refused, data, out)
+        assert raised.value.code == code
+        assert not out.exists()
+
+    out.mkdir()
+    (out / "recipe.json").write_text("{}")  # a queue's
+    with pytest.raises(DoyenError, match=code):
+        train(refused, data, out)
+    assert [path.name for path in out.iterdir()] == ["recipe.json"]
+
+
+def test_a_refused_resume_changes_nothing(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    train(recipe(data), data, out, minutes=0)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    (out / "checkpoints" / "checkpoint-1" / "state.pt").unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("doyen_training.run.build_trainer", fail)
+        with pytest.raises(DoyenError, match="TRN-061"):
+            train(recipe(data), data, out, resume=True)
+    kept = {path: text for path, text in before.items() if "checkpoints" not in path.parts}
+    assert {path: path.read_bytes() for path in kept} == kept
+
+
+def fail(*_: Any) -> None:
+    raise DoyenError("TRN-061", "a cache of others.", "")
+
+
+def test_a_run_that_fails_in_its_first_step_keeps_the_diagnosis(data: Path, tmp_path: Path) -> None:
+    tiny_llama(tmp_path / "base")
+    base = load_base(f"path:{tmp_path / 'base'}")
+    base.model.model.norm.weight.data.fill_(float("nan"))
+    base.model.save_pretrained(str(tmp_path / "base"))
+    broken = recipe(tmp_path, data={"train": str(data / "train.jsonl")})
+    with pytest.raises(DoyenError, match="TRN-006"):
+        train(broken, tmp_path, tmp_path / "out")
+    assert "not-finite" in (tmp_path / "out" / "events.jsonl").read_text()

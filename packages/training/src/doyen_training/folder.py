@@ -8,8 +8,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ from typing import Any, Final
 from doyen_data import dataset_digest, read_records
 from doyen_modeling.base import read_record
 from doyen_schemas import DoyenError
+from doyen_training.inputs import input_digests
 from doyen_training.recipe import Recipe
 
 RUN: Final = "run.json"
@@ -47,20 +48,28 @@ def write_json(path: Path, value: Any) -> None:
         raise
 
 
-def describe(recipe: Recipe, data: Path) -> dict[str, Any]:
+def identity(recipe: Recipe, data: Path) -> dict[str, Any]:
+    """What makes a run the same run: the digests of its recipe, records, base and other files. Raises DAT-…, MOD-…"""
     base = read_record(recipe.base.source)
     return {
-        "name": recipe.name,
-        "recipe": recipe.model_dump(mode="json"),
         "recipe_sha256": recipe.digest(),
         "data_sha256": {
             name: dataset_digest(read_records(data / file)) for name, file in recipe.files().items()
         },
+        "inputs_sha256": input_digests(recipe, data),
         "base": {
             "source": base.source,
             "weights_sha256": base.weights_sha256,
             "tokenizer_sha256": base.tokenizer_sha256,
         },
+    }
+
+
+def describe(recipe: Recipe, data: Path) -> dict[str, Any]:
+    return {
+        "name": recipe.name,
+        "recipe": recipe.model_dump(mode="json"),
+        **identity(recipe, data),
         "versions": {name: version(name) for name in PACKAGES},
         "seed": recipe.seed,
         "command": ["doyen", *sys.argv[1:]],
@@ -88,8 +97,14 @@ def check_out(out: Path, recipe_sha256: str, *, resume: bool) -> dict[str, Any]:
     return before
 
 
-def same_run(out: Path, before: dict[str, Any], run: dict[str, Any]) -> None:
-    changed = [key for key in ("data_sha256", "base") if before and before[key] != run[key]]
+def same_run(out: Path, before: Mapping[str, Any], run: Mapping[str, Any]) -> None:
+    """Raises TRN-007, with the names of what differs, unless ``before`` is empty or has the identity of ``run``."""
+    if not before:
+        return
+    changed = ["base"] if before["base"] != run["base"] else []
+    for kind in ("data_sha256", "inputs_sha256"):
+        old, new = before.get(kind, {}), run[kind]
+        changed += [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
     if changed:
         raise _another(out, changed)
 
@@ -98,8 +113,20 @@ def _another(out: Path, changed: Sequence[str]) -> DoyenError:
     return DoyenError(
         "TRN-007",
         f"{out} was started with another {', '.join(changed)}; a resumed run must be the same run.",
-        "Restore the recipe and the data, or start anew in another --out.",
+        "Restore the recipe and the files that it names, or start anew in another --out.",
     )
+
+
+def withdraw(out: Path, before: Mapping[str, Any]) -> None:
+    """Take back what a run that was refused before its first step has written: ``out`` is as it was ``before``."""
+    with suppress(OSError):
+        if before:
+            write_json(out / RUN, before)
+            return
+        for name in (RUN, "samples.json", "events.jsonl", LOCK):
+            (out / name).unlink(missing_ok=True)
+        shutil.rmtree(out / "checkpoints", ignore_errors=True)
+        out.rmdir()  # not where a queue has left its own files
 
 
 @contextmanager

@@ -44,6 +44,7 @@ class Journal(TrainerCallback):
         self.bar_wanted = sys.stderr.isatty() if bar is None else bar
         self.trainer: Trainer | None = None
         self.stopped = False
+        self.stepped = False  # a step was done or tried, so there is something to keep
         self._bar: Any = None
         self._since = (0.0, 0)
         self._begun = (0.0, 0)
@@ -71,6 +72,7 @@ class Journal(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         """Stop at a step's end, with a checkpoint, when the time is up or a signal came."""
+        self.stepped = True
         if self._bar is not None:
             self._bar.update(1)
         if self.stopped or time.monotonic() - self._begun[0] >= self.seconds:
@@ -112,6 +114,7 @@ class Journal(TrainerCallback):
 
     def note(self, kind: str, step: int, text: str, **facts: Any) -> None:
         """An event out of the ordinary: a skipped step, a restored checkpoint, a damaged one."""
+        self.stepped |= step > 0
         self.write({"step": step, "event": kind, **facts})
         if self._bar is not None:
             self._bar.write(text, file=sys.stderr)

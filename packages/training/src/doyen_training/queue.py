@@ -25,15 +25,13 @@ from typing import Any, Final
 
 from celery.signals import worker_shutting_down
 
-from doyen_data import dataset_digest, read_records
-from doyen_modeling.base import read_record
 from doyen_runtime.ledger import Ledger, Submission, Work, item_key
 from doyen_runtime.settings import Settings, get_settings
 from doyen_runtime.verticals import Vertical
 from doyen_runtime.worker import WorkStopped, lift_time_limit, note
 from doyen_schemas import DoyenError
-from doyen_training.folder import JOB, LOCK, QUEUED, RUN, check_out, write_json
-from doyen_training.recipe import Recipe
+from doyen_training.folder import JOB, LOCK, QUEUED, RUN, check_out, identity, same_run, write_json
+from doyen_training.recipe import Recipe, read_recipe
 
 NAME: Final = "training"
 NO_ADAPTER: Final = hashlib.sha256(b"").hexdigest()
@@ -48,11 +46,11 @@ def enqueue(recipe: Recipe, data: Path, out: Path, settings: Settings, ledger: L
     ``data`` and ``out`` must be seen by the workers under the same paths. Raises DAT-…, MOD-002, TRN-007 and RUN-027.
     """
     data, out = data.resolve(), out.resolve()
+    known = identity(recipe, data)
     options = {
-        "data_sha256": {
-            name: dataset_digest(read_records(data / file)) for name, file in recipe.files().items()
-        },
-        "base_sha256": read_record(recipe.base.source).weights_sha256,
+        "data_sha256": known["data_sha256"],
+        "inputs_sha256": known["inputs_sha256"],
+        "base_sha256": known["base"]["weights_sha256"],
     }
     release = version("doyen-training")
     work = Work(NAME, release, release, NO_ADAPTER, options)
@@ -62,10 +60,10 @@ def enqueue(recipe: Recipe, data: Path, out: Path, settings: Settings, ledger: L
     for found in ledger.submissions(key):
         if found["state"] in ("queued", "running", "done"):
             return status(Path(found["path"]).parent, ledger) | {"submitted": False}
-    check_out(out, recipe.digest(), resume=(out / RUN).is_file())
+    same_run(out, check_out(out, recipe.digest(), resume=(out / RUN).is_file()), known)
     out.mkdir(parents=True, exist_ok=True)
     (out / QUEUED).write_bytes(canonical)
-    job = {"key": key, "data": str(data), "recipe_sha256": recipe.digest()}
+    job = {"key": key, "data": str(data), **known}
     write_json(out / JOB, job)
     submission = Submission(str(out / QUEUED), document, len(canonical), 1.0)
     batch = ledger.submit(work, [[submission]])
@@ -100,10 +98,15 @@ def status(out: Path, ledger: Ledger) -> dict[str, Any]:
 
 
 def review(path: Path, options: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG001 (the digests are in the key)
-    """Train in a child process until it ends; the content of ``run.json``. Called by the worker."""
+    """Train in a child process until it ends; the content of ``run.json``. Called by the worker.
+
+    Raises TRN-007 when a file that the recipe names was changed since it was queued.
+    """
     lift_time_limit()
     out = path.parent
     job = json.loads((out / JOB).read_text(encoding="utf-8"))
+    # The key names what was submitted; another file under the same name would be another training.
+    same_run(out, job, identity(read_recipe(path), Path(job["data"])))
     _wait_for(out / LOCK)
     command = [
         sys.executable, "-m", "doyen_runtime", "train", "run", str(path), "--data", job["data"], "--out", str(out),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from doyen_training.folder import (
     locked,
     replace_folder,
     same_run,
+    withdraw,
     write_json,
     writing,
 )
@@ -54,23 +54,22 @@ def train(
     ready = prepare(recipe, data)
     tokens = sum(len(e.input_ids) for e in ready.sets["train"])
     report(f"{ready.learned_share:.1%} of {tokens} training tokens are learned")
-    new = not out.exists()
     with writing(out), locked(out):
-        try:
-            write_json(out / RUN, run | {"state": "running"})
-            write_json(out / "samples.json", _samples(ready))
-        except OSError:
-            if new:  # nothing was trained yet: leave no trace
-                shutil.rmtree(out, ignore_errors=True)
-            raise
-        checkpoint = latest_checkpoint(out / "checkpoints", report) if resume else None
-        if not checkpoint:
-            (out / "events.jsonl").write_text("", encoding="utf-8")
         journal = Journal(
             out / "events.jsonl", report, math.inf if minutes is None else 60 * minutes, bar=bar
         )
-        trainer = build_trainer(recipe, ready, data, out / "checkpoints", [journal])
-        result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        try:
+            write_json(out / RUN, run | {"state": "running"})
+            write_json(out / "samples.json", _samples(ready))
+            checkpoint = latest_checkpoint(out / "checkpoints", report) if resume else None
+            trainer = build_trainer(recipe, ready, data, out / "checkpoints", [journal])
+            if not checkpoint:
+                (out / "events.jsonl").write_text("", encoding="utf-8")
+            result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        except Exception:
+            if not journal.stepped:
+                withdraw(out, before)
+            raise
         replace_folder(out / "adapter", lambda folder: save_adapter(ready.model, folder, ready.base.ref))
         draw_curve(out / "events.jsonl", out / "curve.png", recipe.name)
         run |= {
