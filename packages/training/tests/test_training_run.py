@@ -18,7 +18,7 @@ from doyen_training import prepare
 from doyen_training import run as runs
 from doyen_training.dryrun import dry_run
 from doyen_training.masking import IGNORED, tokenize
-from doyen_training.recipe import Recipe
+from doyen_training.recipe import EarlyStoppingPart, Recipe
 
 
 @pytest.fixture(scope="module")
@@ -104,13 +104,14 @@ def test_the_first_loss_is_the_mean_over_learned_tokens_of_the_untouched_base(
     assert events(tmp_path / "run")[0]["loss"] == pytest.approx(total / count, abs=2e-5)
 
 
+class Killed(BaseException):
+    pass
+
+
 def test_a_killed_run_goes_on_bit_for_bit(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs.train(recipe(data), data, tmp_path / "whole")
-
-    class Killed(BaseException):
-        pass
+    whole = runs.train(recipe(data), data, tmp_path / "whole")
 
     def die_at_step_5(line: str) -> None:
         if line.startswith("step 5/"):
@@ -125,9 +126,42 @@ def test_a_killed_run_goes_on_bit_for_bit(
     with pytest.raises(DoyenError, match=r"TRN-007: .* holds a run already"):
         runs.train(recipe(data), data, out)
 
-    runs.train(recipe(data), data, out, resume=True)
+    resumed = runs.train(recipe(data), data, out, resume=True)
     steps = [e["step"] for e in events(out) if "loss" in e]
     assert steps == [1, 2, 3, 4, 5, 4, 5, 6]
+    # The figures are of the whole run, not of the last process.
+    assert (resumed["train_loss"], resumed["tokens"]) == (whole["train_loss"], whole["tokens"])
+    losses = [e["loss"] for e in events(tmp_path / "whole") if "loss" in e]
+    assert whole["train_loss"] == pytest.approx(sum(losses) / 6, abs=1e-5)
+    file = "adapter/adapter_model.safetensors"
+    assert (out / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["early stop", "last step"])
+def test_a_run_killed_behind_its_last_checkpoint_only_writes_the_adapter(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, early: bool
+) -> None:
+    """The last step lies within an epoch; the early stop before the last step."""
+    settings = recipe(data, max_steps=8, save_steps=2, learning_rate=0.1)
+    if early:
+        stop = EarlyStoppingPart(patience=1, threshold=10.0)
+        settings = settings.model_copy(update={"early_stopping": stop})
+    whole = runs.train(settings, data, tmp_path / "whole")
+    assert whole["steps"] == (4 if early else 8)
+
+    def die(*_: Any) -> None:
+        raise Killed
+
+    out = tmp_path / "broken"
+    with monkeypatch.context() as killed:
+        killed.setattr(runs, "replace_folder", die)
+        with pytest.raises(Killed):
+            runs.train(settings, data, out)
+    logged = (out / "events.jsonl").read_bytes()
+    resumed = runs.train(settings, data, out, resume=True)
+    assert (out / "events.jsonl").read_bytes() == logged, "no step and no evaluation more"
+    same = ("state", "steps", "train_loss", "tokens")
+    assert [resumed[key] for key in same] == [whole[key] for key in same]
     file = "adapter/adapter_model.safetensors"
     assert (out / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
 

@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 
 import torch
 from torch import Tensor
+from transformers import EarlyStoppingCallback
 from transformers.trainer_callback import ExportableState
 from trl import SFTTrainer
 
@@ -46,6 +47,9 @@ class ResumableTrainer(SFTTrainer):
     balance: Balance | None
     guard: Guard
     tokens_seen: int
+    # Sum of the losses of the steps that counted, and their number.
+    loss_sum: float
+    loss_steps: int
     # Optional in transformers' annotations, always there once training begins.
     model: Any
     optimizer: Any
@@ -87,6 +91,7 @@ class ResumableTrainer(SFTTrainer):
             "terms": {term.name: term.state_dict() for term in self.terms},
             "balance": self.balance.state_dict() if self.balance else {},
             "tokens": self.tokens_seen,
+            "loss": [self.loss_sum, self.loss_steps],
             "restored": self.guard.restored,
         }
         torch.save(state, part / STATE)
@@ -96,6 +101,7 @@ class ResumableTrainer(SFTTrainer):
         self._load_weights(Path(resume_from_checkpoint))
         state = self._load_terms(Path(resume_from_checkpoint))
         self.tokens_seen = state["tokens"]
+        self.loss_sum, self.loss_steps = state["loss"]
         self.guard.restored = state["restored"]
 
     def _load_callback_state(self) -> None:
@@ -107,6 +113,21 @@ class ResumableTrainer(SFTTrainer):
                     setattr(callback, name, value)
         best = Path(str(self.args.output_dir)) / f"{checkpoints.PREFIX}{self.state.best_global_step}"
         self.state.best_model_checkpoint = str(best) if best.is_dir() else None  # the run may have been moved
+
+    def _run_epoch(self, *args: Any, **options: Any) -> None:
+        """Nothing where the checkpoint is the run's last: transformers would do one more step to find that out."""
+        if self.state.global_step >= self.state.max_steps or self._stopped_early():
+            self.control.should_training_stop = True
+            return
+        super()._run_epoch(*args, **options)
+
+    def _stopped_early(self) -> bool:
+        """Whether early stopping has decided; its counter is in the checkpoint that was written with the decision."""
+        return any(
+            isinstance(callback, EarlyStoppingCallback)
+            and callback.early_stopping_patience_counter >= callback.early_stopping_patience
+            for callback in self.callback_handler.callbacks
+        )
 
     def _load_terms(self, checkpoint: Path) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(checkpoint / STATE, weights_only=True)

@@ -75,7 +75,7 @@ def train(
         run |= {
             "state": trainer.outcome,
             "steps": trainer.state.global_step,
-            "train_loss": round(result.training_loss, 5),
+            "train_loss": None if trainer.mean_loss is None else round(trainer.mean_loss, 5),
             "learned_share": round(ready.learned_share, 4),
             "tokens": trainer.tokens_seen,
             "seconds_this_process": round(result.metrics["train_runtime"], 1),

@@ -76,6 +76,7 @@ class Trainer(ResumableTrainer):
         self.examples = list(train)
         self.guard = guard.Guard(skips)
         self.tokens_seen = 0
+        self.loss_sum, self.loss_steps = 0.0, 0
         self._sampler = sampler
         self._domain = evaluate
         self._micro: list[tuple[Mapping[str, Any], Tensor]] = []  # batches and losses of the step under way
@@ -126,6 +127,11 @@ class Trainer(ResumableTrainer):
         """Whether the run came to its end, early stopping included, or can be resumed."""
         short = self.state.global_step < self.state.max_steps
         return "stopped" if short and self.journal and self.journal.stopped else "finished"
+
+    @property
+    def mean_loss(self) -> float | None:
+        """The mean loss of the whole run's steps that counted, those before a resume included."""
+        return self.loss_sum / self.loss_steps if self.loss_steps else None
 
     def train(
         self,
@@ -185,6 +191,8 @@ class Trainer(ResumableTrainer):
         if bool(torch.isfinite(loss + norm)):
             self.guard.good()
             self._window.append((loss, self._parts))
+            self.loss_sum += float(loss)
+            self.loss_steps += 1
         else:
             self._not_finite(float(loss), float(norm))
         self._micro, self._parts = [], {}
