@@ -5,10 +5,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model
 
 from doyen_modeling.base import load_base
-from doyen_modeling.methods import CONFIG, WEIGHTS, adapter_base, load_adapter, save_adapter
+from doyen_modeling.methods import (
+    CONFIG,
+    WEIGHTS,
+    Lora,
+    QLora,
+    adapter_base,
+    attach,
+    load_adapter,
+    save_adapter,
+)
 from doyen_schemas import DoyenError
 from doyen_testkit.models import tiny_llama
 
@@ -81,3 +90,57 @@ def test_an_unbound_or_missing_adapter_is_an_error(tmp_path: Path) -> None:
     for adapter in (tmp_path / "plain", tmp_path / "nowhere"):
         with pytest.raises(DoyenError, match="MOD-010"):
             adapter_base(adapter)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"peft_type": "LOHA"}, "its type is LOHA"),
+        ({"lora_alpha": 2.5}, "alpha is 2.5"),
+        ({"r": None}, "rank is None"),
+    ],
+)
+def test_an_adapter_of_no_method_here_is_not_trained_on(
+    tmp_path: Path, change: dict[str, object], reason: str
+) -> None:
+    folder = tiny_llama(tmp_path / "base")
+    trained(folder, tmp_path / "adapter")
+    config = tmp_path / "adapter" / CONFIG
+    config.write_text(json.dumps(json.loads(config.read_text()) | change))
+    with pytest.raises(DoyenError, match=rf"MOD-012: the adapter adapter cannot be trained on: {reason}"):
+        load_adapter(load_base(f"path:{folder}"), tmp_path / "adapter", trainable=True)
+
+
+def test_qlora_goes_on_where_4_bit_can_run_and_nowhere_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny_llama(tmp_path / "base")
+    trained(folder, tmp_path / "adapter")
+    config = tmp_path / "adapter" / CONFIG
+    settings = json.loads(config.read_text())
+    method = QLora(rank=4, targets=("q_proj", "down_proj")).model_dump(mode="json")
+    config.write_text(json.dumps(settings | {"doyen_method": method}))
+    base = load_base(f"path:{folder}")
+    load_adapter(base, tmp_path / "adapter")  # on the plain base, to serve or to merge
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(DoyenError, match="MOD-042"):
+        load_adapter(load_base(f"path:{folder}"), tmp_path / "adapter", trainable=True)
+
+
+def test_a_plain_loader_takes_the_file_of_every_method(tmp_path: Path) -> None:
+    """PEFT ignores our key, with a warning; the tensors are its own."""
+    folder = tiny_llama(tmp_path / "base")
+    base = load_base(f"path:{folder}")
+    save_adapter(attach(base.model, Lora(rank=2, init="pissa")), tmp_path / "adapter", base.ref)
+    fresh = load_base(f"path:{folder}").model
+    with pytest.warns(UserWarning, match="doyen_method"):
+        PeftModel.from_pretrained(fresh, str(tmp_path / "adapter"))
+
+
+@pytest.mark.parametrize("settings", ["{", "[]", '{"peft_type": "LORA", "doyen_method": {"kind": "dora"}}'])
+def test_damaged_settings_are_an_error(tmp_path: Path, settings: str) -> None:
+    folder = tiny_llama(tmp_path / "base")
+    trained(folder, tmp_path / "adapter")
+    (tmp_path / "adapter" / CONFIG).write_text(settings)
+    with pytest.raises(DoyenError, match=r"MOD-01[02]"):
+        load_adapter(load_base(f"path:{folder}"), tmp_path / "adapter", trainable=True)

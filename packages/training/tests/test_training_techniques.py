@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from doyen_data import Message, Record, read_records, write_records
 from doyen_modeling.base import load_base
-from doyen_modeling.methods import load_adapter
+from doyen_modeling.methods import CONFIG, WEIGHTS, load_adapter
 from doyen_testkit.models import tiny_llama
 from doyen_training.dryrun import dry_run
 from doyen_training.exact import exact_match
@@ -66,6 +67,37 @@ def test_every_method_trains_from_a_recipe_and_loads_again(data: Path, tmp_path:
         before = base.model(ids).logits
         after = load_adapter(base, tmp_path / "run" / "adapter")(ids).logits
     assert (before[:, -1] - after[:, -1]).abs().max() > 1e-6, "the adapter is alive"
+
+
+@pytest.mark.parametrize(
+    ("method", "dtype"),
+    [
+        ({"kind": "lora", "rank": 2}, torch.float16),
+        ({"kind": "lora", "rank": 2, "init": "pissa"}, torch.float32),
+        ({"kind": "ia3"}, torch.float32),
+        ({"kind": "masked", "rank": 2}, torch.float16),
+        ({"kind": "prefix", "tokens": 2}, torch.float16),
+    ],
+    ids=["lora", "pissa", "ia3", "masked", "prefix"],
+)
+def test_an_earlier_adapter_goes_on_as_what_it_is(
+    data: Path, tmp_path: Path, method: dict[str, Any], dtype: torch.dtype
+) -> None:
+    train(recipe(data, method=method, run={"max_steps": 2}), data, tmp_path / "first")
+    first = load_file(tmp_path / "first" / "adapter" / WEIGHTS)
+    onward = recipe(data, base={"adapter": str(tmp_path / "first" / "adapter")}, run={"max_steps": 2})
+    train(onward, data, tmp_path / "whole")
+    assert train(onward, data, tmp_path / "parts", minutes=0)["state"] == "stopped"
+    train(onward, data, tmp_path / "parts", resume=True)
+    whole, parts = (tmp_path / name / "adapter" for name in ("whole", "parts"))
+    for file in (WEIGHTS, CONFIG):
+        assert (whole / file).read_bytes() == (parts / file).read_bytes(), file
+    found = load_file(whole / WEIGHTS)
+    assert {name: (t.shape, t.dtype) for name, t in found.items()} == {
+        name: (t.shape, t.dtype) for name, t in first.items()
+    }
+    assert {t.dtype for t in found.values() if t.is_floating_point()} == {dtype}
+    assert any(not torch.equal(found[name], first[name]) for name in first)
 
 
 def test_terms_balance_curriculum_and_unfreezing_work_together(data: Path, tmp_path: Path) -> None:

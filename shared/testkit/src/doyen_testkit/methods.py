@@ -18,6 +18,8 @@ from torch import Tensor
 
 from doyen_modeling.base import LoadedBase, load_base
 from doyen_modeling.methods import (
+    CONFIG,
+    WEIGHTS,
     Method,
     MethodPart,
     attach,
@@ -25,6 +27,7 @@ from doyen_modeling.methods import (
     load_adapter,
     load_state,
     merge,
+    method_of,
     save_adapter,
     state,
 )
@@ -134,11 +137,29 @@ class MethodConformance:
         save_adapter(tuned, tmp_path / "adapter", base.ref)
         loaded = load_adapter(base, tmp_path / "adapter", trainable=True)
         assert loaded.training
-        assert sum(p.numel() for p in loaded.parameters() if p.requires_grad) >= self.trainable
+        assert sum(p.numel() for p in loaded.parameters() if p.requires_grad) == self.trainable
         assert (logits(loaded.eval()) - logits(tuned)).abs().max() < 5e-3
         before = logits(loaded)
         train(loaded)
         assert (logits(loaded.eval()) - before).abs().max() > 1e-4
+
+    @pytest.mark.parametrize("dtype", [None, "own"])
+    def test_going_on_keeps_method_type_and_bytes(
+        self, tuned: Any, base: LoadedBase, pristine: LoadedBase, tmp_path: Path, dtype: Any
+    ) -> None:
+        save_adapter(tuned, tmp_path / "first", base.ref, dtype)
+        loaded = load_adapter(base, tmp_path / "first", trainable=True)
+        method: Any = method_of(loaded)
+        assert (method.kind, method.file_dtype()) == (self.method.kind, self.method.file_dtype())  # type: ignore[attr-defined]
+        save_adapter(loaded, tmp_path / "again", base.ref)
+        for name in (CONFIG, WEIGHTS):
+            assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "first" / name).read_bytes(), name
+
+        train(loaded)
+        save_adapter(loaded, tmp_path / "on", base.ref, dtype="own")
+        fresh = pristine._replace(model=copy.deepcopy(pristine.model))
+        found = load_adapter(fresh, tmp_path / "on")
+        assert (logits(found) - logits(loaded.eval())).abs().max() <= (0.0 if self.keeps_base else 1e-5)
 
     def test_another_base_is_refused(self, tuned: Any, base: LoadedBase, tmp_path: Path) -> None:
         save_adapter(tuned, tmp_path / "adapter", base.ref)

@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from doyen_modeling.methods.peft import PeftMethod, wrap
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
 Targets = Literal["all-linear"] | Annotated[tuple[str, ...], Field(min_length=1)]
@@ -52,6 +54,39 @@ class Lora(PeftMethod):
             # PiSSA takes its start out of the base's weights: the file needs it to fit the unchanged base.
             wrapped.doyen_start = {name: tensor.clone() for name, tensor in self.tensors(wrapped).items()}
         return wrapped
+
+    def attach_start(self, model: Any, tensors: Mapping[str, Tensor]) -> Any:
+        """PiSSA from its file, to go on: what ``file_tensors`` wrote beside the adapter is taken out of the base again.
+
+        Raises MOD-012 unless the tensors are those of this adapter.
+        """
+        import torch
+
+        plain = self.model_copy(update={"init": "zero"})
+        wrapped = wrap(model, plain.config(), self, self.targets)
+        now: dict[str, Tensor] = {}
+        start: dict[str, Tensor] = {}
+        for name, tensor in tensors.items():
+            first = ".lora_A." in name
+            now[name], then = tensor.split(tensor.shape[0 if first else 1] // 2, dim=0 if first else 1)
+            start[name] = then if first else -then
+        self.load(wrapped, now)
+        with torch.no_grad():
+            for name, layer in wrapped.base_model.model.named_modules():
+                if f"base_model.model.{name}.lora_A.weight" in start:
+                    a, b = (start[f"base_model.model.{name}.lora_{side}.weight"] for side in "AB")
+                    weight = layer.get_base_layer().weight
+                    weight.copy_(
+                        (weight.float() - layer.scaling["default"] * (b @ a).to(weight.device)).to(
+                            weight.dtype
+                        )
+                    )
+        wrapped.doyen_start = {name: tensor.clone() for name, tensor in start.items()}
+        return wrapped
+
+    def hidden(self) -> bool:
+        """PiSSA's file is that of a plain LoRA."""
+        return self.init == "pissa"
 
     def config(self) -> Any:
         """PEFT's configuration of these settings."""

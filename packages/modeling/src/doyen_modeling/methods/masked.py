@@ -84,6 +84,10 @@ class Masked(PeftMethod):
         wrapped.doyen_activation = report
         return wrapped
 
+    def hidden(self) -> bool:
+        """PEFT's settings name neither the score nor the batches."""
+        return True
+
     def _scores(self, model: Any, batches: Batches | None) -> dict[int, Tensor]:
         """A score for each weight matrix, by the identity of its parameter."""
         import torch

@@ -59,6 +59,10 @@ class MethodPart(BaseModel):
         """How tensors are written: half precision, or as they are."""
         return "float16"
 
+    def hidden(self) -> bool:
+        """Whether PEFT's settings in the file do not tell the method, so that it must stand beside them."""
+        return False
+
     def merge(self, model: Any) -> Any:  # noqa: ARG002
         """The model with the method folded into its weights. Raises MOD-043 where there is no such model."""
         raise DoyenError(

@@ -59,6 +59,39 @@ def wrap(model: Any, config: Any, method: MethodPart, targets: object) -> Any:
     return wrapped
 
 
+def method_of_settings(settings: Mapping[str, Any], name: str) -> MethodPart:
+    """The method that PEFT's settings of the adapter ``name`` describe. Raises MOD-012 where there is none here."""
+    from pydantic import ValidationError
+
+    from doyen_modeling.methods.ia3 import IA3
+    from doyen_modeling.methods.lora import Lora
+
+    kind = settings["peft_type"]
+    try:
+        if kind == "LORA":
+            return Lora(
+                rank=settings["r"],
+                alpha=settings["lora_alpha"],
+                dropout=settings.get("lora_dropout") or 0.0,
+                targets=_names(settings["target_modules"]),
+                rslora=settings.get("use_rslora") or False,
+                dora=settings.get("use_dora") or False,
+            )
+        if kind == "IA3":
+            targets, feedforward = (_names(settings[k]) for k in ("target_modules", "feedforward_modules"))
+            return IA3(targets=targets, feedforward=feedforward)
+        reason = f"its type is {kind}"
+    except (KeyError, TypeError) as error:
+        reason = f"a setting is missing or wrong ({error})"
+    except ValidationError as error:
+        reason = f"{error.errors()[0]['loc'][0]} is {error.errors()[0]['input']!r}"
+    raise DoyenError(
+        "MOD-012",
+        f"the adapter {name} cannot be trained on: {reason}, which no method here has.",
+        "Merge it into a base of its own and tune that, or serve it as it is.",
+    )
+
+
 def merge_peft(model: Any) -> Any:
     """Merge any PEFT tuner. Raises MOD-044 when the base's weights are too coarse to hold the sum exactly."""
     import torch
@@ -79,3 +112,7 @@ def merge_peft(model: Any) -> Any:
 
 def _first(error: Exception) -> str:
     return str(error).split(". ")[0].strip()[:200].removesuffix(".") + "."
+
+
+def _names(names: Any) -> Any:
+    return names if isinstance(names, str) else tuple(names)

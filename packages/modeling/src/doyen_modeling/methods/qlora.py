@@ -23,6 +23,10 @@ class QLora(Lora):
         quantise(model, self.double_quant, "cuda")
         return super().attach(model)
 
+    def hidden(self) -> bool:
+        """The file does not tell that the base was in 4-bit."""
+        return True
+
     def merge(self, model: Any) -> Any:  # noqa: ARG002
         """Refused: a 4-bit weight cannot hold the sum. Raises MOD-044."""
         raise DoyenError(

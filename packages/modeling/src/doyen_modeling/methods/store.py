@@ -24,6 +24,8 @@ WEIGHTS: Final = "adapter_model.safetensors"
 CONFIG: Final = "adapter_config.json"
 BOUND: Final = "doyen_base"
 METHOD: Final = "doyen_method"
+# On a model whose adapter was read from a file to go on with: how that file's tensors are written.
+WRITTEN: Final = "doyen_written"
 
 
 def method_of(model: Any) -> MethodPart | None:
@@ -36,7 +38,8 @@ def save_adapter(
 ) -> None:
     """Write the adapter of ``model``, two files, bound to ``ref``.
 
-    ``dtype`` ``own`` keeps the tensors' type; by default the method decides, which is float16 for most.
+    ``dtype`` ``own`` keeps the tensors' type; by default an adapter that goes on from a file keeps that file's, and else
+    the method decides, which is float16 for most.
     """
     from peft import PeftModel, get_peft_model_state_dict
     from safetensors.torch import save_file
@@ -50,13 +53,17 @@ def save_adapter(
         tensors = method.tensors(model)
     else:
         tensors = get_peft_model_state_dict(model)
-    half = (dtype or (method.file_dtype() if method else "float16")) == "float16"
+    written = dtype or getattr(model, WRITTEN, None) or (method.file_dtype() if method else "float16")
     folder.mkdir(parents=True, exist_ok=True)
     # One key: safetensors writes several in random order, and equal runs should write equal files.
-    save_file(_portable(tensors, half), folder / WEIGHTS, metadata={BOUND: ref.model_dump_json()})
+    save_file(
+        _portable(tensors, written == "float16"), folder / WEIGHTS, metadata={BOUND: ref.model_dump_json()}
+    )
     (folder / WEIGHTS).chmod(0o644)  # safetensors leaves 0600, which a package would carry to other users
     if isinstance(model, PeftModel):
         settings = _peft_settings(model, ref) | (method.file_settings() if isinstance(method, Lora) else {})
+        if method is not None and method.hidden():
+            settings[METHOD] = method.model_dump(mode="json")
     else:
         assert method is not None, "only a model with an attached method has an adapter"
         settings = {METHOD: method.model_dump(mode="json"), "base_model_name_or_path": ref.source}
@@ -83,7 +90,9 @@ def adapter_base(folder: Path) -> BaseRef:
 def load_adapter(base: LoadedBase, folder: Path, trainable: bool = False) -> Any:
     """``base`` with the adapter of ``folder``, whatever its kind: in eval mode, or to go on training it.
 
-    Raises MOD-010 without a bound adapter, MOD-011 on another base, MOD-012 when file and settings disagree.
+    An adapter that goes on keeps its method and the type of its file. Raises MOD-010 without a bound adapter, MOD-011
+    on another base, MOD-012 when file and settings disagree or PEFT's settings are of no method here to go on with,
+    MOD-042 to go on with qlora on a machine that cannot.
     """
     bound = adapter_base(folder)
     for what in ("weights_sha256", "tokenizer_sha256"):
@@ -96,25 +105,72 @@ def load_adapter(base: LoadedBase, folder: Path, trainable: bool = False) -> Any
                 f"Load the base it was trained on: doyen base pull {bound.source}",
             )
     settings = _read_settings(folder)
-    if "peft_type" in settings:
-        model = _load_peft(base, folder, trainable)
-    else:
+    if "peft_type" not in settings:
         model = _load_own(base, folder, settings)
-    if not trainable:
+    elif trainable:
+        model = _go_on_peft(base, folder, settings)
+    else:
+        model = _load_peft(base, folder, settings, trainable=False)
+    if trainable:
+        setattr(model, WRITTEN, _written(folder))
+    else:
         for parameter in model.parameters():
             parameter.requires_grad_(False)
     return model.train(trainable)
 
 
-def _load_peft(base: LoadedBase, folder: Path, trainable: bool) -> Any:
-    from peft import PeftModel
+def _load_peft(base: LoadedBase, folder: Path, settings: dict[str, Any], trainable: bool) -> Any:
+    from peft import PeftConfig, PeftModel
 
-    return PeftModel.from_pretrained(base.model, str(folder), is_trainable=trainable)
+    config = PeftConfig.from_peft_type(**{key: value for key, value in settings.items() if key != METHOD})
+    config.inference_mode = not trainable
+    return PeftModel.from_pretrained(base.model, str(folder), is_trainable=trainable, config=config)
+
+
+def _go_on_peft(base: LoadedBase, folder: Path, settings: dict[str, Any]) -> Any:
+    """PEFT's file as the method that wrote it, which may be attached in a way that the file does not show."""
+    from safetensors.torch import load_file
+
+    from doyen_modeling.methods.lora import Lora
+    from doyen_modeling.methods.peft import method_of_settings
+
+    if METHOD not in settings:
+        method = method_of_settings(settings, folder.name)
+    else:
+        method = _recorded(folder, settings)
+        if isinstance(method, Lora):  # QLoRA's base is in 4-bit, PiSSA's lacks the adapter's start
+            tensors = load_file(folder / WEIGHTS)
+            if method.init == "pissa":
+                return method.attach_start(base.model, tensors)
+            model = method.attach(base.model)
+            method.load(model, tensors)
+            return model
+    model = _load_peft(base, folder, settings, trainable=True)
+    setattr(model, METHOD, method)
+    return model
+
+
+def _written(folder: Path) -> Literal["float16", "own"]:
+    from safetensors import safe_open
+
+    with safe_open(folder / WEIGHTS, framework="numpy") as file:
+        kinds = {file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118 (no mapping)
+    return (
+        "float16" if "F16" in kinds and not kinds & {"BF16", "F32", "F64"} else "own"
+    )  # indices are integers
 
 
 def _load_own(base: LoadedBase, folder: Path, settings: dict[str, Any]) -> Any:
-    from pydantic import TypeAdapter, ValidationError
     from safetensors.torch import load_file
+
+    method = _recorded(folder, settings)
+    model = method.attach(base.model)
+    method.load(model, load_file(folder / WEIGHTS))
+    return model
+
+
+def _recorded(folder: Path, settings: dict[str, Any]) -> MethodPart:
+    from pydantic import TypeAdapter, ValidationError
 
     from doyen_modeling.methods import Method
 
@@ -126,14 +182,14 @@ def _load_own(base: LoadedBase, folder: Path, settings: dict[str, Any]) -> Any:
             f"{folder / CONFIG} describes no method that this version knows.",
             "Load it with the version of doyen-modeling that wrote it.",
         ) from error
-    model = method.attach(base.model)
-    method.load(model, load_file(folder / WEIGHTS))
-    return model
+    return method
 
 
 def _read_settings(folder: Path) -> dict[str, Any]:
     try:
         settings: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        if not isinstance(settings, dict):
+            raise ValueError("not an object")
     except (OSError, ValueError) as error:
         raise DoyenError(
             "MOD-010",
