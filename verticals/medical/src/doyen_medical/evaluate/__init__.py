@@ -1,0 +1,1 @@
+"""The benchmarks that the vertical is measured by."""

@@ -1,0 +1,331 @@
+"""HPO concepts in a note: names and their variants, with coordination, word order and modifiers between.
+
+The method is a dictionary over word classes (after Groza et al., FastHPOCR, Bioinformatics 2024: tokens of one
+morphological class are one), with windows that may leave out one conjunct of a coordination: ``short and broad
+fingers`` holds ``short fingers`` and ``broad fingers``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from doyen_medical.knowledge.ontology import Ontology
+from doyen_medical.text.abbreviations import definitions
+from doyen_medical.text.dictionary import DERIVED, RELATED, Dictionary, Hit, build, reading_order
+from doyen_medical.text.lexicon import word_list
+from doyen_medical.text.tokens import Token, phrases, sentences, tokenise
+from doyen_medical.text.words import stem
+
+_LONGEST: Final = 9
+"""Words of the longest window."""
+_GAP: Final = 2
+"""What it costs to leave a conjunct out."""
+_LAST: Final = frozenset({"and", "or", "/", "&", "plus"})
+"""What stands before the last item of a list."""
+_HEADS: Final = word_list("abnormal_nouns")
+_ANATOMY: Final = frozenset({"small intestine", "small bowel", "large intestine", "large bowel"})
+_AMBIGUOUS: Final = word_list("ambiguous_words")
+_AMBIGUOUS_SHORT: Final = word_list("ambiguous_abbreviations")
+_SHORT: Final = re.compile(r"\b[A-Z][A-Za-z0-9-]{1,9}\b")
+_ADJECTIVAL: Final = ("al", "ar", "ic", "ous", "ive", "ary")
+_MODIFIERS: Final = word_list("modifiers")
+
+
+class Mention(NamedTuple):
+    """A finding named at ``text[start:end]``; ``nested`` inside the mention of a narrower finding."""
+
+    start: int
+    end: int
+    id: str
+    nested: bool = False
+
+
+class Window(NamedTuple):
+    """A stretch of a phrase and what stands around it."""
+
+    span: tuple[int, int]
+    tokens: list[Token]
+    after_word: bool
+    before_word: bool
+    before_of: bool
+    hyphenated: bool
+    proper_name: bool
+
+    @classmethod
+    def of(cls, text: str, phrase: list[Token], first: int, last: int) -> Window:
+        """The words from ``phrase[first]`` to ``phrase[last]``."""
+        start, end = phrase[first].start, phrase[last].end
+        following = phrase[last + 1].role if last + 1 < len(phrase) else ""
+        return cls(
+            (start, end),
+            phrase[first : last + 1],
+            first > 0 and phrase[first - 1].role == "word",
+            following == "word",
+            following == "of",
+            text[max(0, start - 1) : start] == "-" or text[end : end + 1] == "-",
+            any(text[token.start].isupper() for token in phrase[first : last + 1])
+            and _in_sentence(text, start),
+        )
+
+    def allows(self, found: Sequence[Token], hit: Hit, left_out: int) -> bool:
+        """Whether the words found make a whole phrase here rather than parts of two."""
+        roles = {token.role for token in self.tokens}
+        if hit.depth and (self.hyphenated or (self.before_word and roles & {"of", "be"})):
+            return False
+        if hit.depth and self.before_word and len(found) > 1 and found[-1].normal.endswith(_ADJECTIVAL):
+            return False
+        if hit.depth == 2 and self.proper_name:
+            return False
+        if "be" in roles and (self.before_word or self.before_of):
+            return False
+        head_alone = found[0].normal in _HEADS and not (len(found) == 1 or found[1].role == "of")
+        if hit.depth == 2 and head_alone:
+            return False
+        if "coordinator" not in roles:
+            return True
+        if left_out:
+            return not self.before_word and not self.before_of
+        listed = any(token.normal in _LAST for token in self.tokens)
+        return listed or not (self.after_word or self.before_word)
+
+
+class _Found(NamedTuple):
+    """Sorts the better first: fewer words left out, shallower depth, better rank, more words."""
+
+    related: bool
+    left_out: int
+    depth: int
+    rank: int
+    negative_words: int
+    term: int
+
+
+@dataclass(frozen=True)
+class Recogniser:
+    """Finds the findings of one ontology."""
+
+    ontology: Ontology
+    dictionary: Dictionary
+
+    @classmethod
+    def of(cls, ontology: Ontology) -> Recogniser:
+        """The recogniser of an ontology; about 3 s, once a process."""
+        return cls(ontology, build(ontology))
+
+    def recognise(self, text: str) -> list[Mention]:
+        """Mentions in order of their start, the longer first."""
+        found: dict[tuple[int, int], _Found] = {}
+        for start, end in sentences(text):
+            tokens = tokenise(text, start, end)
+            for span, candidate in self._exact(tokens):
+                _keep(found, span, candidate)
+            for phrase in phrases(tokens):
+                for span, candidate in self._phrase(text, phrase):
+                    _keep(found, span, candidate)
+        mentions = self._resolve(found)
+        return sorted(
+            mentions + self._abbreviated(text, mentions), key=lambda mention: (mention.start, -mention.end)
+        )
+
+    def _abbreviated(self, text: str, mentions: list[Mention]) -> list[Mention]:
+        """Short forms: those that the text defines by a finding named there, and HPO's own unambiguous ones."""
+        defined = definitions(text)
+        ends = {mention.end: mention.id for mention in reversed(mentions) if not mention.nested}
+        meanings = {
+            short: self.ontology.ids[term]
+            for short, term in self.dictionary.abbreviations.items()
+            if len(short) > 2 and short not in _AMBIGUOUS_SHORT
+        }
+        for definition in defined:
+            meanings.pop(definition.short, None)
+            if definition.end in ends:
+                meanings[definition.short] = ends[definition.end]
+        taken = {(mention.start, mention.end) for mention in mentions}
+        return [
+            Mention(match.start(), match.end(), meanings[match.group()])
+            for match in _SHORT.finditer(text)
+            if match.group() in meanings and match.span() not in taken
+        ]
+
+    def _exact(self, tokens: list[Token]) -> Iterator[tuple[tuple[int, int], _Found]]:
+        """Names word by word, prepositions and verbs among them."""
+        words = [token for token in tokens if token.role in ("word", "barrier") and token.normal[0].isalnum()]
+        table = self.dictionary.words
+        for first in range(len(words)):
+            for last in range(first, min(first + _LONGEST, len(words))):
+                hit = table.get(tuple(token.normal for token in words[first : last + 1]))
+                if first == last and words[first].normal in _AMBIGUOUS:
+                    continue
+                if hit and not _punctuated(tokens, words[first], words[last]):
+                    yield (
+                        (words[first].start, words[last].end),
+                        _Found(hit[0] == RELATED, 0, 0, hit[0], first - last - 1, hit[2]),
+                    )
+
+    def _phrase(self, text: str, phrase: list[Token]) -> Iterator[tuple[tuple[int, int], _Found]]:
+        places = [place for place, token in enumerate(phrase) if token.role == "word"]
+        parted = [
+            any(token.role == "coordinator" for token in phrase[place + 1 : following])
+            for place, following in pairwise(places)
+        ]
+        known = [
+            self.dictionary.knows(phrase[place].normal) or _is_modifier(phrase[place].normal)
+            for place in places
+        ]
+        for first in range(len(places)):
+            for last in range(first, min(first + _LONGEST, len(places))):
+                if not (known[first] and known[last]):
+                    continue
+                window = Window.of(text, phrase, places[first], places[last])
+                for kept, left_out in _choices(first, last, parted):
+                    if not all(known[place] for place in kept):
+                        continue
+                    tokens = _tokens(phrase, places, kept)
+                    hit = self._look_up(tokens, contiguous=left_out == 0, parted=any(parted[first:last]))
+                    if (
+                        hit
+                        and window.allows(tokens, hit, left_out)
+                        and (not left_out or _one_list(phrase, places, kept))
+                    ):
+                        yield (
+                            window.span,
+                            _Found(hit.rank == RELATED, left_out, hit.depth, hit.rank, -len(kept), hit.term),
+                        )
+
+    def _look_up(self, tokens: Sequence[Token], contiguous: bool, parted: bool) -> Hit | None:
+        words = [token.normal for token in tokens if token.role == "word"]
+        if " ".join(words) in _ANATOMY:
+            return None
+        if len(words) == 1:
+            return self._single(words[0])
+        if contiguous and not parted:
+            hit = self.dictionary.in_any_order(words)
+            if hit is None and len(words) > 2:
+                fewer = [words[0], *(word for word in words[1:-1] if not _is_modifier(word)), words[-1]]
+                hit = self.dictionary.in_any_order(fewer) if len(fewer) < len(words) else None
+            return hit
+        hit = self.dictionary.in_order(words, reading_order(tokens))
+        if contiguous:
+            return hit if hit and hit.depth <= 1 else None
+        return hit if hit and hit.rank < RELATED else None
+
+    def _single(self, word: str) -> Hit | None:
+        if word in _AMBIGUOUS:
+            return None
+        found = self.dictionary.words.get((word,))
+        if found:
+            return Hit(0, found[0], found[2])
+        if len(stem(word)) < 6 or word.endswith(("ing", "ed", "er")):
+            return None
+        hit = self.dictionary.in_any_order([word])
+        return hit if hit and hit.depth == 1 and hit.rank <= DERIVED else None
+
+    def _resolve(self, found: dict[tuple[int, int], _Found]) -> list[Mention]:
+        """What stays of overlapping mentions.
+
+        A mention inside a longer one stays, as nested, where its finding is a superclass of the longer one's
+        (``colitis`` in ``ulcerative colitis``). The conjuncts of one coordination overlap and all stay, but a
+        coordination that repeats the finding of a mention inside it goes.
+        """
+        spans = sorted(found, key=lambda span: (span[0], -span[1]))
+        mentions = []
+        for start, end in spans:
+            here = found[start, end]
+            inner = [found[a, b] for a, b in spans if start <= a and b <= end and (a, b) != (start, end)]
+            if here.left_out == _GAP and any(other.term == here.term for other in inner):
+                continue
+            outer = [
+                found[a, b]
+                for a, b in spans
+                if a <= start and end <= b and (a, b) != (start, end) and found[a, b].left_out != _GAP
+            ]
+            if outer and not all(
+                here.term != other.term and here.term in self.ontology.ancestors(other.term)
+                for other in outer
+            ):
+                continue
+            mentions.append(Mention(start, end, self.ontology.ids[here.term], bool(outer)))
+        return mentions
+
+
+def _is_modifier(word: str) -> bool:
+    return word in _MODIFIERS or word.endswith("ly")
+
+
+def _in_sentence(text: str, start: int) -> bool:
+    """Whether the words before, in the same sentence, are written small: then a capital marks a name."""
+    before = text[max(0, start - 40) : start].rsplit("\n", 1)[-1].rsplit(". ", 1)[-1].split()
+    return bool(before) and before[-1][0].islower()
+
+
+def _punctuated(tokens: list[Token], first: Token, last: Token) -> bool:
+    return any(
+        token.start > first.start
+        and token.end < last.end
+        and not token.normal[0].isalnum()
+        and token.normal not in "/-"
+        for token in tokens
+    )
+
+
+def _keep(found: dict[tuple[int, int], _Found], span: tuple[int, int], candidate: _Found) -> None:
+    if span not in found or candidate < found[span]:
+        found[span] = candidate
+
+
+def _choices(first: int, last: int, parted: list[bool]) -> Iterator[tuple[list[int], int]]:
+    """The words ``first`` to ``last``, whole and with each gap that leaves conjuncts out.
+
+    A gap begins or ends at a coordinator, and no coordinator stands between the words that stay.
+    """
+    whole = list(range(first, last + 1))
+    yield whole, 0
+    if last - first < 2 or not any(parted[first:last]):
+        return
+    for begin in range(first + 1, last):
+        if any(parted[first : begin - 1]):
+            break
+        for end in range(begin + 1, last + 1):
+            if (parted[begin - 1] or parted[end - 1]) and not any(parted[end:last]):
+                yield whole[: begin - first] + whole[end - first :], _GAP
+
+
+def _one_list(phrase: list[Token], places: list[int], kept: list[int]) -> bool:
+    """Whether what a gap leaves out, and what stays, are items of one list: the last one follows an and or an or.
+
+    An *of* between the items left out begins another phrase.
+    """
+    before, after = next((a, b) for a, b in pairwise(kept) if b > a + 1)
+    gap = phrase[places[before + 1] : places[after - 1] + 1]
+    if any(token.role == "of" for token in gap):
+        return False
+    links = [token for token in phrase[places[before] : places[after]] if token.role == "coordinator"]
+    if links[-1].normal != ",":
+        return True
+    if phrase[places[before] + 1].role != "of":
+        return False
+    following = next(
+        (token for token in phrase[places[kept[-1]] + 1 :] if token.role in ("coordinator", "of")), None
+    )
+    return following is not None and following.role == "coordinator"
+
+
+def _tokens(phrase: list[Token], places: list[int], kept: list[int]) -> list[Token]:
+    """The kept words with the *of* and *be* that stand before them."""
+    tokens = []
+    for index, place in enumerate(kept):
+        if index and place > kept[index - 1] + 1 and phrase[places[kept[index - 1]] + 1].role == "of":
+            tokens.append(phrase[places[kept[index - 1]] + 1])
+        elif index:
+            previous = places[place] - 1
+            while previous >= 0 and phrase[previous].role in ("article", "of", "be"):
+                if phrase[previous].role != "article":
+                    tokens.append(phrase[previous])
+                    break
+                previous -= 1
+        tokens.append(phrase[places[place]])
+    return tokens
