@@ -18,7 +18,7 @@ from doyen_medical.text.abbreviations import definitions
 from doyen_medical.text.dictionary import DERIVED, RELATED, Dictionary, Hit, build, reading_order
 from doyen_medical.text.lexicon import word_list
 from doyen_medical.text.tokens import Token, phrases, sentences, tokenise
-from doyen_medical.text.words import stem
+from doyen_medical.text.words import stem, word_class
 
 _LONGEST: Final = 9
 """Words of the longest window."""
@@ -28,6 +28,7 @@ _LAST: Final = frozenset({"and", "or", "/", "&", "plus"})
 """What stands before the last item of a list."""
 _HEADS: Final = word_list("abnormal_nouns")
 _ANATOMY: Final = frozenset({"small intestine", "small bowel", "large intestine", "large bowel"})
+_ABSENT: Final = word_class("absent")
 _AMBIGUOUS: Final = word_list("ambiguous_words")
 _AMBIGUOUS_SHORT: Final = word_list("ambiguous_abbreviations")
 _SHORT: Final = re.compile(r"\b[A-Z][A-Za-z0-9-]{1,9}\b")
@@ -160,6 +161,11 @@ class Recogniser:
                 hit = table.get(tuple(token.normal for token in words[first : last + 1]))
                 if first == last and words[first].normal in _AMBIGUOUS:
                     continue
+                between = [
+                    token for token in tokens if words[first].start <= token.start <= words[last].start
+                ]
+                if hit and self._denied(between):
+                    continue
                 if hit and not _punctuated(tokens, words[first], words[last]):
                     yield (
                         (words[first].start, words[last].end),
@@ -186,6 +192,8 @@ class Recogniser:
                         continue
                     tokens = _tokens(phrase, places, kept)
                     hit = self._look_up(tokens, contiguous=left_out == 0, parted=any(parted[first:last]))
+                    if hit and self._denied(tokens):
+                        continue
                     if (
                         hit
                         and window.allows(tokens, hit, left_out)
@@ -212,6 +220,17 @@ class Recogniser:
         if contiguous:
             return hit if hit and hit.depth <= 1 else None
         return hit if hit and hit.rank < RELATED else None
+
+    def _denied(self, tokens: Sequence[Token]) -> bool:
+        """``Absence of seizures`` denies seizures and is no absence seizure; absence of the thumb is a finding."""
+        if all(token.role == "word" for token in tokens):
+            return False
+        others = [token for token in tokens if word_class(token.normal) != _ABSENT]
+        words = [token.normal for token in others if token.role == "word"]
+        if len(others) == len(tokens) or not words:
+            return False
+        hit = self.dictionary.in_any_order(words)
+        return hit is not None and hit.rank < RELATED
 
     def _single(self, word: str) -> Hit | None:
         if word in _AMBIGUOUS:
