@@ -138,3 +138,21 @@ def test_marks_are_for_assistants_and_do_not_change_the_digest_of_unmarked_recor
     write_records(tmp_path / "plain.jsonl", [record(1)])
     assert "train" not in (tmp_path / "plain.jsonl").read_text()
     assert dataset_digest([record(1)]) == "404a2fbdf71f60d80e2deb1ffe4cfec1a38da475e88ca0e809d728ea107f5745"
+
+
+@pytest.mark.parametrize(
+    ("false", "rule"),
+    [
+        ([[0, 5]], "lie within the turn's 4 characters"),
+        ([[2, 2]], "stretches rise"),
+        ([[2, 3], [1, 2]], "stretches rise"),
+        ([], "at least 1 item"),
+    ],
+)
+def test_false_stretches_lie_within_an_answer(false: list[list[int]], rule: str) -> None:
+    with pytest.raises(ValueError, match=rule):
+        Message(role="assistant", content="four", false=false)  # type: ignore[arg-type]
+    marked = Message(role="assistant", content="four", false=((0, 2), (2, 4)))
+    assert marked.turn == {"role": "assistant", "content": "four"}
+    with pytest.raises(ValueError, match="the user's"):
+        Message(role="user", content="four", false=((0, 1),))

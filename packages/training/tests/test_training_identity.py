@@ -179,7 +179,15 @@ NO_FILES = {
     "name", "base.source", "data.train", "data.dev", "method.targets", "balance.shared", "method.feedforward",
     "method.parameters", "loss.teacher",
 }  # fmt: skip
-FILES = {"base.adapter", "method.experts", "curriculum.scores", "loss.adapter", "loss.cache"}
+FILES = {
+    "base.adapter",
+    "method.experts",
+    "curriculum.scores",
+    "loss.adapter",
+    "loss.cache",
+    "loss.statements",
+    "loss.rules",
+}
 
 
 def test_no_key_of_a_recipe_names_a_file_that_is_forgotten() -> None:
@@ -210,6 +218,7 @@ def test_every_file_key_is_digested(data: Path) -> None:
             {"kind": "distillation", "teacher": "path:t", "adapter": "b", "cache": "c"},
             {"kind": "on-policy", "teacher": "path:t", "adapter": "d"},
             {"kind": "attention", "teacher": "path:t", "adapter": "e", "switch": 1},
+            {"kind": "consistency", "statements": "f", "rules": "g"},
         ],
     )
-    assert set(input_files(full).values()) == set("asbcde")
+    assert set(input_files(full).values()) == set("asbcdefg")

@@ -13,7 +13,7 @@ import os
 import random
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -23,18 +23,33 @@ MAX_SHOWN = 20
 
 
 class Message(BaseModel):
-    """One turn. ``train`` marks an assistant's turn as learned or not, for recipes that learn marked turns."""
+    """One turn.
+
+    ``train`` marks an assistant's turn as learned or not, for recipes that learn marked turns. ``false`` marks the
+    stretches of it that say something false, as characters from and to: they are never learned.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     role: Literal["system", "user", "assistant"]
     content: str = Field(min_length=1)
     train: bool | None = None
+    false: Annotated[tuple[tuple[int, int], ...], Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
     def _learnable(self) -> Message:
         if self.train and self.role != "assistant":
             raise ValueError(f"only an assistant's turn can be learned, this is the {self.role}'s")
+        if self.false is not None and self.role != "assistant":
+            raise ValueError(f"only an assistant's turn can be marked as false, this is the {self.role}'s")
+        end = 0
+        for start, stop in self.false or ():
+            if not end <= start < stop <= len(self.content):
+                raise ValueError(
+                    f"false stretches rise and lie within the turn's {len(self.content)} characters, "
+                    f"[{start}, {stop}] does not"
+                )
+            end = stop
         return self
 
     @property

@@ -57,7 +57,7 @@ class Collator:
     A batch holds ``input_ids`` and ``labels`` (B, T); ``attention_mask`` (B, T), or ``position_ids`` (B, T) when rows
     are packed: transformers keeps packed samples apart only where the mask is absent and the positions start anew.
     ``sample`` (B, T) numbers the samples of the batch, ``index`` (S,) says which examples they are, ``tokens`` counts
-    what is not padding, and ``columns`` holds the terms' columns. With ``flat`` the rows of a packed batch are joined
+    what is not padding, ``columns`` holds the terms' columns, and ``false`` (B, T), where a term asks, the false tokens. With ``flat`` the rows of a packed batch are joined
     to one, as FlashAttention wants them.
 
     Only the first ``training`` examples have columns: the rest are for evaluation. Raises TRN-022 when a token column
@@ -94,6 +94,7 @@ class Collator:
         positions_BT = torch.arange(width).repeat(len(packs), 1)
         mask_BT = torch.zeros(shape, dtype=torch.long)
         sample_BT = torch.full(shape, -1)
+        false_BT = torch.zeros(shape, dtype=torch.bool)
         order: list[int] = []
         for row, indices in enumerate(packs):
             end = 0
@@ -104,6 +105,7 @@ class Collator:
                 labels_BT[row, start] = IGNORED  # nothing of its own sample predicts it
                 positions_BT[row, start:end] = torch.arange(end - start)
                 sample_BT[row, start:end] = len(order)
+                false_BT[row, [start + place for place in self.examples[index].false]] = True
                 order.append(index)
             positions_BT[row, end:] = torch.arange(width - end)
             mask_BT[row, :end] = 1
@@ -111,6 +113,8 @@ class Collator:
         batch |= {"position_ids": positions_BT} if self.packed else {"attention_mask": mask_BT}
         batch |= {"index": torch.tensor(order), "tokens": int(mask_BT.sum())}
         if all(index < self.training for index in order):
+            if any(term.falsehoods for term in self.terms):
+                batch["false"] = false_BT
             batch["columns"] = self._columns(order)
         return batch
 

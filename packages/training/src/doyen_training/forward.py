@@ -4,7 +4,7 @@ The output layer is the widest of the model: with a vocabulary of 49,152 and one
 work would be for nothing. A hook on the layer itself passes only the wanted rows on, so this holds for whatever is
 wrapped around the model (adapters, prompts, prefixes), and for what models do behind the layer (scale, soft cap).
 
-Shape suffixes: B rows, T tokens of a row, N positions in row-major order, V vocabulary, D width.
+Shape suffixes: B rows, T tokens of a row, N positions in row-major order, F false tokens, V vocabulary, D width.
 """
 
 from __future__ import annotations
@@ -54,7 +54,16 @@ def learned_forward(model: Any, batch: Mapping[str, Any], **options: Any) -> tup
     learned_BT[:, :-1] = labels_BT[:, 1:] != IGNORED
     rows_N = learned_BT.flatten().nonzero().squeeze(1)
     inputs = {key: batch[key] for key in ("input_ids", "attention_mask", "position_ids") if key in batch}
-    outputs, states_BTD, logits_NV = score(model, inputs, rows_N, **options)
+    false_BT = batch.get("false")
+    if false_BT is None:
+        outputs, states_BTD, logits_NV = score(model, inputs, rows_N, **options)
+        false_FV = false_F = None
+    else:  # scored in the same pass, behind what is learned
+        rows_F = false_BT[:, 1:].flatten().nonzero().squeeze(1)
+        rows_F = rows_F + rows_F // max(false_BT.shape[1] - 1, 1)  # in the flattened (B, T) batch
+        outputs, states_BTD, logits_MV = score(model, inputs, torch.cat([rows_N, rows_F]), **options)
+        logits_NV, false_FV = logits_MV.split([len(rows_N), len(rows_F)])
+        false_F = batch["input_ids"].flatten()[rows_F + 1].to(logits_MV.device)
     forward = Forward(
         model=model,
         inputs=inputs,
@@ -67,5 +76,7 @@ def learned_forward(model: Any, batch: Mapping[str, Any], **options: Any) -> tup
         extra=batch.get("columns", {}),
         outputs=outputs if options else None,
         text_BT=batch["sample"] >= 0,
+        false_FV=false_FV,
+        false_F=false_F,
     )
     return forward, outputs

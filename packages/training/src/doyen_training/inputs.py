@@ -12,7 +12,7 @@ from doyen_modeling.base import read_record
 from doyen_modeling.methods import Experts
 from doyen_training.distillation.cache import META
 from doyen_training.distillation.teacher import folder_digest
-from doyen_training.losses import AttentionPart, DistillationPart, OnPolicyPart
+from doyen_training.losses import AttentionPart, ConsistencyPart, DistillationPart, OnPolicyPart
 from doyen_training.recipe import Recipe
 
 
@@ -41,6 +41,9 @@ def input_files(recipe: Recipe) -> dict[str, str]:
             named[f"loss.{part.kind}.adapter"] = part.adapter
         if isinstance(part, DistillationPart):
             named[f"loss.{part.kind}.cache"] = part.cache
+        if isinstance(part, ConsistencyPart):
+            named[f"loss.{part.kind}.statements"] = part.statements
+            named[f"loss.{part.kind}.rules"] = part.rules
     return {key: name for key, name in named.items() if name is not None}
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from doyen_data import Record
 from doyen_schemas import DoyenError
+from doyen_training.falsehood import false_ranges, false_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -38,11 +39,15 @@ You are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A tokenised record: ``labels`` equals ``input_ids`` where the token is learned, else -100."""
+    """A tokenised record: ``labels`` equals ``input_ids`` where the token is learned, else -100.
+
+    ``false`` are the positions of tokens in the learned turns that say something false; their labels are -100.
+    """
 
     id: str
     input_ids: list[int]
     labels: list[int]
+    false: tuple[int, ...] = ()
 
     @property
     def learned(self) -> int:
@@ -94,19 +99,25 @@ def tokenize(
     max_length: int,
     learn: Learn = "assistant",
     truncation: float = 0.0,
+    figures: bool = False,
 ) -> list[Example]:
     """Token ids and labels of every record, at most ``max_length`` long: ``encode``, then ``fit``."""
-    return fit(encode(records, tokenizer, learn), max_length, truncation)[0]
+    return fit(encode(records, tokenizer, learn, figures), max_length, truncation)[0]
 
 
 def encode(
-    records: Sequence[Record], tokenizer: PreTrainedTokenizerBase, learn: Learn = "assistant"
+    records: Sequence[Record],
+    tokenizer: PreTrainedTokenizerBase,
+    learn: Learn = "assistant",
+    figures: bool = False,
 ) -> list[Example]:
     """Token ids and labels of every record at its full length.
 
-    ``learn`` chooses the turns: every assistant's, the last one's, or those marked with ``train``. Raises TRN-003
-    (template without marks), TRN-005 (a record with nothing to learn), TRN-041 (turns are marked but the recipe does
-    not say to learn marked turns) and TRN-042 (the template's marks do not fit the turns).
+    ``learn`` chooses the turns: every assistant's, the last one's, or those marked with ``train``. Stretches of them
+    that are marked as false, and with ``figures`` numbers that the questions do not hold, are not learned. Raises
+    TRN-003 (template without marks), TRN-005 (a record with nothing to learn), TRN-023 (a false stretch is not in the
+    rendered text), TRN-041 (turns are marked but the recipe does not say to learn marked turns) and TRN-042 (the
+    template's marks do not fit the turns).
     """
     template = training_template(tokenizer)
     if learn != "marked":
@@ -114,18 +125,28 @@ def encode(
     examples = []
     for record in records:
         encoded: Any = tokenizer.apply_chat_template(
-            [message.turn for message in record.messages],
+            _turns(record),
             chat_template=template,
             tokenize=True,
             return_dict=True,
             return_assistant_tokens_mask=True,
+            tokenizer_kwargs={"return_offsets_mapping": True},
         )
         ids = list(encoded["input_ids"])
-        mask = encoded["assistant_masks"]
+        mask = whole = encoded["assistant_masks"]
         if learn != "assistant":
             mask = _chosen(record, mask, learn)
+        false: tuple[int, ...] = ()
+        if any(ranges := false_ranges(record, figures)):
+            text = str(tokenizer.apply_chat_template(_turns(record), chat_template=template, tokenize=False))
+            found = false_tokens(
+                record, ranges, text, encoded["offset_mapping"], _stretches(record, whole, learn)
+            )
+            false = tuple(position for position in found if mask[position])
         labels = [token if learned else IGNORED for token, learned in zip(ids, mask, strict=True)]
-        examples.append(Example(record.id, ids, labels))
+        for position in false:
+            labels[position] = IGNORED
+        examples.append(Example(record.id, ids, labels, false))
     empty = [example.id for example in examples if example.learned == 0]
     if empty:
         raise DoyenError(
@@ -146,7 +167,11 @@ def fit(examples: Sequence[Example], max_length: int, truncation: float) -> tupl
     long = [example for example in examples if len(example.input_ids) > max_length]
     learned = sum(example.learned for example in examples)
     short = [
-        Example(e.id, e.input_ids[:max_length], e.labels[:max_length]) if len(e.input_ids) > max_length else e
+        Example(
+            e.id, e.input_ids[:max_length], e.labels[:max_length], tuple(i for i in e.false if i < max_length)
+        )
+        if len(e.input_ids) > max_length
+        else e
         for e in examples
     ]
     kept = [example for example in short if example.learned]
@@ -185,27 +210,37 @@ def _no_marks(records: Sequence[Record], learn: str) -> None:
         )
 
 
-def _chosen(record: Record, mask: Sequence[int], learn: str) -> list[int]:
-    """The mask of the chosen turns alone: the template marks one stretch for each of the assistant's turns."""
+def _turns(record: Record) -> list[dict[str, str]]:
+    return [message.turn for message in record.messages]
+
+
+def _stretches(record: Record, mask: Sequence[int], learn: str) -> list[range]:
+    """The tokens of each of the assistant's turns: the template marks one stretch for each, or it is TRN-042."""
     turns = [message for message in record.messages if message.role == "assistant"]
     starts = [i for i, on in enumerate(mask) if on and (i == 0 or not mask[i - 1])]
     if len(starts) != len(turns):
         raise DoyenError(
             "TRN-042",
             f"record {record.id} has {len(turns)} turns of the assistant, but the chat template marks {len(starts)}, "
-            f"so data.learn = {learn!r} cannot choose among them.",
-            'Use data.learn = "assistant", or mark each turn once in the template.',
+            f"so data.learn = {learn!r} or a false stretch cannot choose among them.",
+            'Use data.learn = "assistant" without false stretches, or mark each turn once in the template.',
         )
+    ends = [next((i for i in range(start, len(mask)) if not mask[i]), len(mask)) for start in starts]
+    return [range(start, end) for start, end in zip(starts, ends, strict=True)]
+
+
+def _chosen(record: Record, mask: Sequence[int], learn: str) -> list[int]:
+    """The mask of the chosen turns alone."""
+    stretches = _stretches(record, mask, learn)
+    turns = [message for message in record.messages if message.role == "assistant"]
     wanted = (
         [turn.train is True for turn in turns] if learn == "marked" else [False] * (len(turns) - 1) + [True]
     )
-    bounds = [*starts, len(mask)]
     chosen = [0] * len(mask)
-    for number, take in enumerate(wanted):
+    for stretch, take in zip(stretches, wanted, strict=True):
         if take:
-            stretch = range(bounds[number], bounds[number + 1])
             for position in stretch:
-                chosen[position] = int(bool(mask[position]))
+                chosen[position] = 1
     return chosen
 
 

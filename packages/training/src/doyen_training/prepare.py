@@ -35,7 +35,7 @@ class Prepared:
 def prepare(recipe: Recipe, data: Path) -> Prepared:
     """Load, tokenise and check everything that a run needs.
 
-    Raises TRN-003 to TRN-005 and TRN-040 to TRN-042 (records and tokenizer), DAT-… (files), MOD-… (base, method,
+    Raises TRN-003 to TRN-005, TRN-023 and TRN-040 to TRN-042 (records and tokenizer), DAT-… (files), MOD-… (base, method,
     adapter on another base, no device for QLoRA).
     """
     import torch
@@ -49,7 +49,10 @@ def prepare(recipe: Recipe, data: Path) -> Prepared:
     base = load_base(recipe.base.source, weights_type(recipe))
     embeddings: Any = base.model.get_input_embeddings()
     check_vocabulary(base.tokenizer, embeddings.weight.shape[0])
-    encoded = {name: encode(rows, base.tokenizer, recipe.data.learn) for name, rows in records.items()}
+    encoded = {
+        name: encode(rows, base.tokenizer, recipe.data.learn, recipe.figures())
+        for name, rows in records.items()
+    }
     fitted = {
         name: fit(examples, recipe.data.max_length, recipe.data.truncation)
         for name, examples in encoded.items()

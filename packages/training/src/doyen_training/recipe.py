@@ -41,6 +41,7 @@ from doyen_training.curriculum import CurriculumPart
 from doyen_training.losses import LossPart
 from doyen_training.losses.balance import BalancePart, FixedPart
 from doyen_training.losses.cross_entropy import CrossEntropyPart
+from doyen_training.losses.factuality import FactualityPart
 from doyen_training.unfreezing import UnfreezingPart
 
 
@@ -173,6 +174,10 @@ class Recipe(Part):
     def files(self) -> dict[str, str]:
         """The record files by their part."""
         return {"train": self.data.train} | ({"dev": self.data.dev} if self.data.dev else {})
+
+    def figures(self) -> bool:
+        """Whether numbers in answers that the questions do not hold count as false."""
+        return any(isinstance(part, FactualityPart) and part.figures for part in self.loss)
 
     def digest(self) -> str:
         """sha256 over the values, defaults included: comments and key order do not count."""

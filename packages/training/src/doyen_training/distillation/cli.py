@@ -47,7 +47,9 @@ def teacher(
     tokenizer = AutoTokenizer.from_pretrained(base_path(settings.base.source), local_files_only=True)
     records = read_records(folder / settings.data.train)
     rules = settings.data
-    examples = tokenize(records, tokenizer, rules.max_length, rules.learn, rules.truncation)
+    examples = tokenize(
+        records, tokenizer, rules.max_length, rules.learn, rules.truncation, settings.figures()
+    )
     meta = cache_for(
         part,
         records,
@@ -55,6 +57,7 @@ def teacher(
         tokenizer,
         folder,
         learn=rules.learn,
+        figures=settings.figures(),
         batch_size=batch_size,
         report=lambda line: typer.echo(line, err=True),
     )

@@ -34,6 +34,7 @@ def cache_for(
     folder: Path,
     *,
     learn: Learn = "assistant",
+    figures: bool = False,
     batch_size: int = 8,
     report: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def cache_for(
     teacher = load_teacher(part.teacher, adapter)
     same = tokenizer_digest(tokenizer) == tokenizer_digest(teacher.tokenizer)
     kept = {example.id for example in examples}
-    own = [] if same else encode([r for r in records if r.id in kept], teacher.tokenizer, learn)
+    own = [] if same else encode([r for r in records if r.id in kept], teacher.tokenizer, learn, figures)
     return cache_teacher(
         teacher,
         examples,

@@ -1,7 +1,7 @@
 """What a loss term sees and gives: one forward pass shared by all terms of a step.
 
 Shape suffixes: B rows, T tokens of a row, N learned positions of the batch in row-major order, S samples (a packed
-row holds several), V vocabulary, D width.
+row holds several), F false tokens, V vocabulary, D width.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class Forward:
         extra: the columns that the terms asked for. A token column is (N, …), a sample column (S, …).
         outputs: attentions and hidden states of the pass, where a term asked for them.
         text_BT: True at tokens of a sample, False at padding.
+        false_FV, false_F: logits and token of the F false tokens, where a term asked for them.
     """
 
     model: Any
@@ -44,6 +45,8 @@ class Forward:
     extra: Mapping[str, Tensor] = field(default_factory=dict)
     outputs: Any = None
     text_BT: Tensor | None = None
+    false_FV: Tensor | None = None
+    false_F: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,8 @@ class Term:
     # What the one forward pass must also return.
     attentions: ClassVar[bool] = False
     hidden_states: ClassVar[bool] = False
+    # Looks at the tokens that are marked as false, which no other term sees.
+    falsehoods: ClassVar[bool] = False
     # Reads hooks on the one forward pass, so it comes before the terms that run passes of their own.
     hooked: ClassVar[bool] = False
     # The optimizer steps done; the Trainer sets it before each pass, for terms that change over a run.
