@@ -111,7 +111,7 @@ def _chinese_scopes(
     taken = [(mention.start, mention.end) for mention in mentions]
     for phrase, kind in [
         *((phrase, None) for phrase in rules["pseudo"]),
-        *((phrase, kind) for kind in _KINDS for phrase in rules[kind]),
+        *((phrase, name) for name in _KINDS for phrase in rules[name]),
     ]:
         at = text.find(phrase, start, end)
         while at >= 0:
