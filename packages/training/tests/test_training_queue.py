@@ -88,6 +88,10 @@ def test_the_same_training_queued_twice_is_one_training(
     assert not (tmp_path / "two").exists()
     assert len(ledger.batches()) == 1
 
+    with pytest.raises(DoyenError, match="TRN-007: another training is queued in"):
+        queue.enqueue(recipe(data, max_steps=5), data, tmp_path / "one", settings, ledger)
+    assert (tmp_path / "one" / "recipe.json").read_bytes() == canonical
+
     other = queue.enqueue(recipe(data, max_steps=5), data, tmp_path / "two", settings, ledger)
     assert other["submitted"]
     with pytest.raises(DoyenError, match="TRN-007"):

@@ -60,6 +60,7 @@ def enqueue(recipe: Recipe, data: Path, out: Path, settings: Settings, ledger: L
     for found in ledger.submissions(key):
         if found["state"] in ("queued", "running", "done"):
             return status(Path(found["path"]).parent, ledger) | {"submitted": False}
+    _free(out, ledger)
     same_run(out, check_out(out, recipe.digest(), resume=(out / RUN).is_file()), known)
     out.mkdir(parents=True, exist_ok=True)
     (out / QUEUED).write_bytes(canonical)
@@ -73,6 +74,18 @@ def enqueue(recipe: Recipe, data: Path, out: Path, settings: Settings, ledger: L
 
     ring_batch(settings, ledger, batch)
     return status(out, ledger) | {"submitted": True}
+
+
+def _free(out: Path, ledger: Ledger) -> None:
+    """Raises TRN-007 where another training waits or runs in ``out``: its recipe there would be replaced."""
+    try:
+        state = status(out, ledger)["state"]
+    except DoyenError:  # none was queued there, or through another ledger
+        return
+    if state in ("queued", "running"):
+        raise DoyenError(
+            "TRN-007", f"another training is {state} in {out}.", "Wait for it, or choose another --out."
+        )
 
 
 def status(out: Path, ledger: Ledger) -> dict[str, Any]:
