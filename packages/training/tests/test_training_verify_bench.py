@@ -172,7 +172,13 @@ def test_the_command_prepares_compares_and_prints_the_page(bench, data, tmp_path
     from doyen_training.verify import trial as trials
 
     fake = trials.Trial(
-        "fake", "x", (1,), "m", True, lambda b, seed: {"baseline": 0.0, "technique": 1.0 + seed}
+        "fake",
+        "x",
+        (1,),
+        "m",
+        True,
+        lambda b, seed: {"baseline": 0.0, "technique": 1.0 + seed},
+        arms={"steady": lambda b, task, seed, rate: b.model(seed)},
     )
     monkeypatch.setattr("doyen_training.verify.discover", lambda: {"fake": fake})
     run = CliRunner()
@@ -184,6 +190,9 @@ def test_the_command_prepares_compares_and_prints_the_page(bench, data, tmp_path
     page = run.invoke(app, ["--table", str(out)])
     assert page.stdout.startswith("# What the techniques gain")
     assert "| `fake` |" in page.stdout
+    chosen = run.invoke(app, ["--rates", "--data", str(data), "--out", str(out), "--json"])
+    assert json.loads(chosen.stdout)["rates"].keys() == {"steady"}
+    assert "| steady |" in run.invoke(app, ["--table", str(out)]).stdout
     listed = run.invoke(app, ["--list", "--json"])
     assert json.loads(listed.stdout) == {"trials": [{"name": "fake", "title": "x", "rows": "1"}]}
     table = run.invoke(app, ["fake", "--data", str(data), "--seeds", "2"])

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -52,6 +53,20 @@ def test_a_row_holds_every_arm_of_every_seed():
     assert row["arms"] == {"baseline": [0, 1, 2], "technique": [1, 2, 3], "other": [7, 7, 7]}
     assert row["interval"] == [1, 1]
     assert row["verdict"] == "gain"
+
+
+def test_further_pairs_are_compared_and_must_be_there():
+    def run(bench, seed):
+        return {"baseline": seed, "technique": seed, "honest": seed + 1.0, "loss": 3.0 - seed}
+
+    row = run_trial(replace(trial(run), also=(("baseline", "honest"),)), None, 3)
+    assert row["verdict"] == "no gain"
+    assert row["also"] == [
+        {"baseline": "baseline", "technique": "honest", "difference": 1, "interval": [1, 1]}
+    ]
+    with pytest.raises(DoyenError, match="absent") as found:
+        run_trial(replace(trial(run), also=(("baseline", "absent"),)), None, 2)
+    assert found.value.code == "TRN-093"
 
 
 @pytest.mark.parametrize("arms", [{"baseline": 1.0}, {"baseline": 1.0, "technique": math.nan}])

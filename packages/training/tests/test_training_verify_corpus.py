@@ -9,8 +9,8 @@ from doyen_training.verify.corpus import (
     Contract,
     class_names,
     clause_records,
+    in_split,
     read_contracts,
-    split_of,
 )
 
 LAW = "This agreement is governed by and construed under the laws of the State of New York, number"
@@ -91,7 +91,19 @@ def test_train_and_dev_share_no_contract_and_no_text():
     assert {r.group for r in train}.isdisjoint(r.group for r in dev)
     assert {r.messages[0].content for r in train}.isdisjoint(r.messages[0].content for r in dev)
     assert 20 < len({r.group for r in dev}) < 80
-    assert all(split_of(c) == "dev" for c in contracts if c.id in {r.group for r in dev})
+    assert all(in_split(c, "dev") for c in contracts if c.id in {r.group for r in dev})
+
+
+def test_fit_and_hold_are_the_two_parts_of_train():
+    contracts = [Contract(f"c{n}", "", ()) for n in range(400)]
+    parts = {
+        split: {c.id for c in contracts if in_split(c, split)} for split in ("train", "dev", "fit", "hold")
+    }
+    assert parts["train"] | parts["dev"] == {c.id for c in contracts}
+    assert parts["train"].isdisjoint(parts["dev"])
+    assert parts["fit"] | parts["hold"] == parts["train"]
+    assert parts["fit"].isdisjoint(parts["hold"])
+    assert 0.2 < len(parts["hold"]) / len(parts["train"]) < 0.4
 
 
 def test_a_text_with_two_types_and_a_type_outside_the_task_are_left_out():

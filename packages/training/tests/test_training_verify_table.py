@@ -1,4 +1,5 @@
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from doyen_schemas import DoyenError
 from doyen_training.verify import discover
 from doyen_training.verify.compare import compare
+from doyen_training.verify.rates import RATES, SHARED, all_arms
 from doyen_training.verify.table import merge_results, read_results, render
 
 BENCH = {
@@ -26,6 +28,7 @@ ROW = {
     "difference": 0.1,
     "interval": [0.05, 0.15],
     "verdict": "gain",
+    "also": [],
     "seconds": 12.3,
 }
 
@@ -43,6 +46,38 @@ def test_the_committed_page_is_made_from_the_committed_results():
         found = compare(row["arms"]["baseline"], row["arms"]["technique"], row["higher_is_better"])
         assert row["verdict"] == found.verdict, name
         assert row["interval"] == pytest.approx([found.low, found.high]), name
+
+
+def test_every_rate_is_the_best_that_was_seen():
+    seen = read_results(DOCS / "verify.json")["rates"]
+    assert seen.keys() == RATES.keys() == all_arms(discover().values()).keys()
+    for arm, losses in seen.items():
+        finite = {float(rate): loss for rate, loss in losses.items() if loss is not None}
+        assert min(finite, key=lambda rate: finite[rate]) == RATES[arm], arm
+    assert SHARED.keys().isdisjoint(RATES)
+    assert set(SHARED.values()) <= RATES.keys()
+
+
+def test_losses_by_rate_are_merged_beside_the_rows_and_go_with_their_model(tmp_path):
+    file = tmp_path / "verify.json"
+    merge_results(file, BENCH, {"a": ROW})
+    merge_results(file, BENCH, rates={"lora": {0.003: 0.51234, 0.01: math.inf}})
+    merge_results(file, BENCH, rates={"full": {0.01: 0.5}})
+    results = read_results(file)
+    assert list(results["trials"]) == ["a"]
+    assert results["rates"] == {"full": {"0.01": 0.5}, "lora": {"0.003": 0.5123, "0.01": None}}
+    page = render(results)
+    assert "| lora | 0.003 | 0.003: 0.5123, 0.01: broke down | pissa, dora, rslora |" in page
+    merge_results(file, BENCH | {"weights_sha256": "cd"}, {"b": ROW})
+    assert read_results(file)["rates"] == {}
+
+
+def test_further_comparisons_stand_below_their_row():
+    pair = {"baseline": "baseline", "technique": "random", "difference": -0.4, "interval": [-0.5, -0.3]}
+    page = render({"bench": BENCH, "trials": {"a": ROW | {"also": [pair]}}})
+    line = "| ↳ | random against baseline |  | 0.6 | 0.2 | -0.4 [-0.5, -0.3] | lower |  |  |  |"
+    assert line in page.splitlines()
+    assert "one against two |" in page, "an arm that is compared is not listed again"
 
 
 def test_rows_are_merged_and_replaced(tmp_path):

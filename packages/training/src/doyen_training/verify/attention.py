@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from doyen_training.verify.distillation import LABELLED, half, taught, teacher
+from doyen_training.verify.distillation import LABELLED, TEMPERATURE, distilled, half, student, teacher
 from doyen_training.verify.trial import BASELINE, TECHNIQUE, Trial
+from doyen_training.verify.tuning import accuracy
 
 if TYPE_CHECKING:
-    from doyen_training.verify.bench import Bench
+    from doyen_training.verify.bench import Bench, Task
 
-SWITCH: Final = 16  # of the bench's steps
+SWITCH: Final = 48  # of the bench's steps
+
+
+def staged(bench: Bench, task: Task, seed: int, rate: float) -> Any:
+    """Maps of attention for ``SWITCH`` steps, then logits, beside the labels throughout."""
+    from doyen_training.losses.attention import Attention
+    from doyen_training.losses.cross_entropy import CrossEntropy
+
+    model = half(bench, seed)
+    term = Attention(teacher(bench, task.split), bench.tokenizer, 0.5, SWITCH, TEMPERATURE)
+    terms = [CrossEntropy(0.5), term]
+    bench.train(model, task.train[:LABELLED], terms, seed=seed, learning_rate=rate)
+    return model
 
 
 def run(bench: Bench, seed: int) -> Mapping[str, float]:
     """Accuracy of the student after the same steps over the same few records."""
-    from doyen_training.losses.attention import Attention
-    from doyen_training.losses.cross_entropy import CrossEntropy
-
-    task = bench.task(seed, train=LABELLED)
-    tutor = teacher(bench, bench.records("train", 10**6, 0))
-    arms = {}
-    for arm, switch in ((BASELINE, 0), (TECHNIQUE, SWITCH)):
-        student = half(bench, seed)
-        term = Attention(tutor, bench.tokenizer, 0.5, switch)
-        bench.train(student, task.train, [CrossEntropy(0.5), term], seed=seed)
-        arms[arm] = bench.accuracy(student, task.dev)
-    return arms | {
-        "labels alone": bench.once(("labels", seed), lambda: taught(bench, seed, task.train, None)),
-        "teacher": bench.accuracy(tutor, task.dev),
+    return {
+        BASELINE: accuracy(bench, "distilled", distilled, seed),
+        TECHNIQUE: accuracy(bench, "attention", staged, seed),
+        "labels alone": accuracy(bench, "student", student, seed),
     }
 
 

@@ -23,10 +23,11 @@ from doyen_training.verify.corpus import (
     Split,
     class_names,
     clause_records,
+    in_split,
     read_contracts,
-    split_of,
 )
-from doyen_training.verify.prepare import PREPARED, first_tokens, prepare
+from doyen_training.verify.prepare import PREPARED, first_tokens, other_records, prepare
+from doyen_training.verify.rates import RATES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,10 +37,9 @@ if TYPE_CHECKING:
     from doyen_training.trainer import Trainer
 
 BATCH: Final = 16
-STEPS: Final = 40
+STEPS: Final = 120
 TRAIN: Final = 512
-DEV: Final = 160
-LEARNING_RATE: Final = 5e-3
+DEV: Final = 440
 MAX_LENGTH: Final = 192
 
 
@@ -48,8 +48,15 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Clause types to learn: tokenised training records, and records to measure on from other contracts."""
+    """Clause types to learn: tokenised training records, and records to measure on from other contracts.
 
+    Attributes:
+        split: where the training records were drawn from.
+        train, dev_examples: tokenised records to learn from and to measure on.
+        dev: the records behind ``dev_examples``.
+    """
+
+    split: Split
     train: list[Example]
     dev: list[Record]
     dev_examples: list[Example]
@@ -94,10 +101,8 @@ class Bench:
 
     @cached_property
     def _records(self) -> dict[Split, list[Record]]:
-        return {
-            "train": clause_records(self.contracts, self.classes, "train"),
-            "dev": clause_records(self.contracts, self.classes, "dev"),
-        }
+        splits: tuple[Split, ...] = ("train", "dev", "fit", "hold")
+        return {split: clause_records(self.contracts, self.classes, split) for split in splits}
 
     def model(self, seed: int) -> Any:
         """A fresh copy of the pre-trained causal LM, float32; torch is seeded for what a method adds to it."""
@@ -107,7 +112,10 @@ class Bench:
         return copy.deepcopy(self._pretrained)
 
     def records(self, split: Split, count: int, seed: int) -> list[Record]:
-        """``count`` records of a split drawn by ``seed``, fewer if there are fewer. Train and dev share no contract."""
+        """``count`` records of a split drawn by ``seed``, fewer if there are fewer.
+
+        Train and dev share no contract; fit and hold are the two parts of train and share none.
+        """
         return sample(self._records[split], count, seed)
 
     def examples(self, records: Sequence[Record]) -> list[Example]:
@@ -117,11 +125,28 @@ class Bench:
             self._tokenised |= zip(new, tokenize(new, self.tokenizer, MAX_LENGTH), strict=True)
         return [self._tokenised[record] for record in records]
 
-    def task(self, seed: int, train: int = TRAIN, dev: int = DEV) -> Task:
-        """The usual task with data drawn by ``seed``: both arms of a trial should take the same."""
-        held = self.records("dev", dev, seed)
+    def other_types(self) -> list[Example]:
+        """Clauses of the train contracts with types that are not of the task."""
+        return self.examples(other_records(self.contracts, self.tokenizer))
+
+    def task(
+        self,
+        seed: int,
+        train: int = TRAIN,
+        dev: int = DEV,
+        splits: tuple[Split, Split] = ("train", "dev"),
+    ) -> Task:
+        """The usual task with data drawn by ``seed``, measured on the shortest record first.
+
+        Both arms of a trial should take the same.
+        """
+        held = self.records(splits[1], dev, seed)
+        # Rows of like length together: half of a measuring pass would be padding.
+        lengths = [len(example.input_ids) for example in self.examples(held)]
+        held = [held[i] for i in sorted(range(len(held)), key=lengths.__getitem__)]
         return Task(
-            train=self.examples(self.records("train", train, seed)),
+            split=splits[0],
+            train=self.examples(self.records(splits[0], train, seed)),
             dev=held,
             dev_examples=self.examples(held),
         )
@@ -133,19 +158,9 @@ class Bench:
         found: Value = self._done[key]
         return found
 
-    def plain(self, seed: int, steps: int = STEPS) -> Any:
-        """The model after plain tuning on ``task(seed)``, the baseline of several trials; not to be changed."""
-
-        def work() -> Any:
-            model = self.model(seed)
-            self.train(model, self.task(seed).train, steps=steps, seed=seed)
-            return model
-
-        return self.once(("plain", seed, steps), work)
-
     def texts(self, split: Split) -> list[str]:
         """The contracts' running text."""
-        return [contract.text for contract in self.contracts if split_of(contract) == split]
+        return [contract.text for contract in self.contracts if in_split(contract, split)]
 
     def running_text(self, split: Split, count: int, length: int = 64) -> list[Example]:
         """``count`` windows of ``length`` tokens, spread over the contracts, of which every token is learned."""
@@ -167,7 +182,7 @@ class Bench:
         *,
         steps: int = STEPS,
         seed: int = 0,
-        learning_rate: float = LEARNING_RATE,
+        learning_rate: float = RATES["full"],
         parameters: Iterable[Tensor] | None = None,
         batch_size: int = BATCH,
         settings: Mapping[str, Any] | None = None,

@@ -26,6 +26,10 @@ def verify(
     prepare: Annotated[
         bool, typer.Option("--prepare", help="Pre-train the small model (minutes, once) and stop.")
     ] = False,
+    rates: Annotated[
+        bool,
+        typer.Option("--rates", help="Choose the learning rates anew on training contracts alone and stop."),
+    ] = False,
     table: Annotated[
         Path | None, typer.Option("--table", help="Print a results file as a Markdown page and stop.")
     ] = None,
@@ -52,7 +56,7 @@ def verify(
         else:
             print_table(("name", "compared", "rows"), rows)
         return
-    chosen = list(trials) if all_ else list(dict.fromkeys(names or []))
+    chosen = list(trials) if all_ or (rates and not names) else list(dict.fromkeys(names or []))
     unknown = [name for name in chosen if name not in trials]
     if unknown or not (chosen or prepare):
         raise DoyenError(
@@ -68,6 +72,13 @@ def verify(
             for key, value in bench.summary().items():
                 typer.echo(f"{key}: {value}")
         return
+    if rates:
+        found = _rates([trials[name] for name in chosen], bench, out)
+        if json:
+            print_json({"bench": bench.summary(), "rates": found})
+        else:
+            print_table(("arm", "held-out loss by rate"), [(arm, _shown(row)) for arm, row in found.items()])
+        return
     done = _run_all(chosen, trials, bench, seeds, out)
     if json:
         print_json({"bench": bench.summary(), "trials": done})
@@ -82,6 +93,24 @@ def _bench(data: Path | None) -> Any:
     from doyen_training.verify.bench import Bench
 
     return Bench(data, report=lambda line: typer.echo(line, err=True))
+
+
+def _rates(trials: list[Any], bench: Any, out: Path | None) -> dict[str, dict[float, float]]:
+    """The losses of each arm by rate; written as soon as they are there."""
+    from doyen_training.verify.rates import all_arms, held_losses
+    from doyen_training.verify.table import merge_results
+
+    found = {}
+    for name, arm in all_arms(trials).items():
+        found[name] = held_losses(bench, arm)
+        typer.echo(f"{name}: {_shown(found[name])}", err=True)
+        if out is not None:
+            merge_results(out, bench.summary(), rates={name: found[name]})
+    return found
+
+
+def _shown(losses: dict[float, float]) -> str:
+    return ", ".join(f"{rate:g} {loss:.4f}" for rate, loss in losses.items())
 
 
 def _run_all(

@@ -58,7 +58,7 @@ def run_trial(
     start = time.process_time()
     for seed in range(seeds):
         arms = dict(trial.run(bench, seed))
-        _check(trial.name, arms)
+        _check(trial, arms)
         runs.append(arms)
         shown = ", ".join(f"{name} {value:.4g}" for name, value in arms.items())
         report(f"{trial.name}, seed {seed}: {shown}")
@@ -72,6 +72,15 @@ def run_trial(
         "higher_is_better": trial.higher_is_better,
         "claim": trial.claim,
         "arms": arms_by_name,
+        "also": [
+            {
+                "baseline": first,
+                "technique": second,
+                "difference": (found := compare(arms_by_name[first], arms_by_name[second], True)).mean,
+                "interval": [found.low, found.high],
+            }
+            for first, second in trial.also
+        ],
         "difference": result.mean,
         "interval": [result.low, result.high],
         "verdict": result.verdict,
@@ -79,12 +88,13 @@ def run_trial(
     }
 
 
-def _check(name: str, arms: Mapping[str, float]) -> None:
-    wrong = [arm for arm in (BASELINE, TECHNIQUE) if arm not in arms]
+def _check(trial: Trial, arms: Mapping[str, float]) -> None:
+    compared = dict.fromkeys((BASELINE, TECHNIQUE, *(arm for pair in trial.also for arm in pair)))
+    wrong = [arm for arm in compared if arm not in arms]
     wrong += [arm for arm, value in arms.items() if not math.isfinite(value)]
     if wrong:
         raise DoyenError(
             "TRN-093",
-            f"trial {name} gave no finite figure for {', '.join(wrong)}.",
+            f"trial {trial.name} gave no finite figure for {', '.join(wrong)}.",
             "Report it with the seed; the other trials can be run by their names.",
         )

@@ -18,10 +18,12 @@ from typing import Final, Literal
 from doyen_data import Message, Record
 from doyen_schemas import DoyenError
 
-Split = Literal["train", "dev"]
+# fit and hold are the two parts of train on which learning rates are chosen: see doyen_training.verify.rates.
+Split = Literal["train", "dev", "fit", "hold"]
 CLAUSE_CHARACTERS: Final = range(60, 261)
 CLASSES: Final = 10
 DEV_SHARE: Final = 0.25
+HOLD_SHARE: Final = 0.3  # of the train contracts
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +90,22 @@ def _contract(row: dict[str, object]) -> Contract:
     )
 
 
-def split_of(contract: Contract) -> Split:
-    """The split a contract belongs to, by its id: the same whatever else the file holds."""
-    digest = int.from_bytes(hashlib.sha256(contract.id.encode()).digest()[:4])
-    return "dev" if digest < DEV_SHARE * 2**32 else "train"
+def in_split(contract: Contract, split: Split) -> bool:
+    """Whether a contract belongs to a split, by its id: the same whatever else the file holds."""
+    digest = hashlib.sha256(contract.id.encode()).digest()
+    dev, hold = (
+        int.from_bytes(part) < share * 2**32
+        for part, share in ((digest[:4], DEV_SHARE), (digest[4:8], HOLD_SHARE))
+    )
+    match split:
+        case "dev":
+            return dev
+        case "train":
+            return not dev
+        case "fit":
+            return not dev and not hold
+        case "hold":
+            return not dev and hold
 
 
 def class_names(contracts: Iterable[Contract], first_token: dict[str, int]) -> list[str]:
@@ -124,7 +138,5 @@ def clause_records(contracts: Sequence[Contract], names: Sequence[str], split: S
             messages=(Message(role="user", content=text), Message(role="assistant", content=label)),
         )
         for number, (text, contract) in enumerate(home.items())
-        if len(types[text]) == 1
-        and (label := next(iter(types[text]))) in names
-        and split_of(contract) == split
+        if len(types[text]) == 1 and (label := next(iter(types[text]))) in names and in_split(contract, split)
     ]

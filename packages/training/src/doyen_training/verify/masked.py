@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
-from doyen_training.verify.trial import BASELINE, TECHNIQUE, Trial
-from doyen_training.verify.tuning import tuned
+from doyen_training.verify.rates import tuned
+from doyen_training.verify.trial import BASELINE, TECHNIQUE, Arm, Trial
+from doyen_training.verify.tuning import accuracy, share, with_method
 
 if TYPE_CHECKING:
+    from doyen_modeling.methods import MethodPart
     from doyen_training.verify.bench import Bench
 
-RATE: Final = 5e-3
+
+def _masked(score: Literal["taylor", "random"]) -> Arm:
+    def method(seed: int) -> MethodPart:
+        from doyen_modeling.methods import Masked
+
+        return Masked(rank=4, score=score, seed=seed)
+
+    return with_method(method)
+
+
+ARMS: Final[dict[str, Arm]] = {"masked": _masked("taylor"), "masked at random": _masked("random")}
 
 
 def run(bench: Bench, seed: int) -> Mapping[str, float]:
     """Accuracy with as many tuned weights, chosen by score or drawn."""
-    from doyen_modeling.methods import Masked
-
-    accuracy, share = tuned(bench, seed, Masked(rank=4, score="taylor", seed=seed), RATE)
     return {
-        BASELINE: tuned(bench, seed, Masked(rank=4, score="random", seed=seed), RATE)[0],
-        TECHNIQUE: accuracy,
-        "share of the parameters": share,
+        BASELINE: accuracy(bench, "masked at random", ARMS["masked at random"], seed),
+        TECHNIQUE: accuracy(bench, "masked", ARMS["masked"], seed),
+        "share of the parameters": share(bench, tuned(bench, "masked", ARMS["masked"], seed)),
     }
 
 

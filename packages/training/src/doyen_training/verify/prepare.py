@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from doyen_data import Record
 from doyen_runtime.settings import get_settings
 from doyen_training.masking import tokenize
 from doyen_training.verify.corpus import (
@@ -23,7 +24,7 @@ from doyen_training.verify.corpus import (
     Contract,
     class_names,
     clause_records,
-    split_of,
+    in_split,
 )
 
 if TYPE_CHECKING:
@@ -47,10 +48,10 @@ RECIPE: Final[dict[str, Any]] = {
     "context": 512,
     "window": 64,
     "batch": 16,
-    "steps": 800,
+    "steps": 2400,
     "warmup": 40,
     "learning_rate": 3e-3,
-    "format_steps": 120,
+    "format_steps": 240,
     "format_rate": 2e-3,
     "classes": CLASSES,  # which types are of the task and which of the pre-training
     "characters": [CLAUSE_CHARACTERS.start, CLAUSE_CHARACTERS.stop],
@@ -124,11 +125,12 @@ def _pretrain(
 ) -> None:
     """Write the model, its tokenizer and ``prepared.json`` to ``target``."""
     start = time.monotonic()
-    texts = {s: [c.text for c in contracts if split_of(c) == s] for s in ("train", "dev")}
-    tokenizer = learn_tokenizer(texts["train"], recipe["vocabulary"])
+    texts = [contract.text for contract in contracts if in_split(contract, "train")]
+    tokenizer = learn_tokenizer(texts, recipe["vocabulary"])
     model = _new_model(tokenizer, recipe)
-    _learn_language(model, _windows(tokenizer, texts["train"], recipe["window"]), recipe, report)
-    held_NT = _windows(tokenizer, texts["dev"], recipe["window"])[: 8 * recipe["batch"]]
+    _learn_language(model, _windows(tokenizer, texts, recipe["window"]), recipe, report)
+    held = [contract.text for contract in contracts if in_split(contract, "dev")]
+    held_NT = _windows(tokenizer, held, recipe["window"])[: 8 * recipe["batch"]]
     dev_loss = _mean_loss(model, held_NT, recipe["batch"])
     _learn_format(model, tokenizer, contracts, recipe, report)
     model.save_pretrained(target)
@@ -193,6 +195,13 @@ def _learn_language(
     _fit(model, batches(), recipe["steps"], recipe["warmup"], recipe["learning_rate"], "text", report)
 
 
+def other_records(contracts: Sequence[Contract], tokenizer: Any) -> list[Record]:
+    """Clauses of the train contracts whose types are not of the task."""
+    labels = {clause.label for contract in contracts for clause in contract.clauses}
+    others = labels - set(class_names(contracts, first_tokens(tokenizer, labels)))
+    return clause_records(contracts, sorted(others), "train")
+
+
 def _learn_format(
     model: Any,
     tokenizer: PreTrainedTokenizerBase,
@@ -205,9 +214,7 @@ def _learn_format(
 
     from doyen_training.collate import Collator
 
-    labels = {clause.label for contract in contracts for clause in contract.clauses}
-    others = labels - set(class_names(contracts, first_tokens(tokenizer, labels)))
-    records = clause_records(contracts, sorted(others), "train")
+    records = other_records(contracts, tokenizer)
     if not records:
         return
     examples = tokenize(records, tokenizer, recipe["context"])

@@ -2,46 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from doyen_training.verify.distillation import LABELLED, taught, teacher
+from doyen_training.verify.distillation import LABELLED, distilled, follow, student, teacher
+from doyen_training.verify.rates import rate_of
 from doyen_training.verify.trial import BASELINE, TECHNIQUE, Trial
+from doyen_training.verify.tuning import accuracy
 
 if TYPE_CHECKING:
-    from doyen_data import Record
     from doyen_training.verify.bench import Bench
 
 GATE: Final = 2.0  # nats that the teacher may give the right answer before it is not listened to
+PROTECTED: Final[Mapping[str, Any]] = {"projection": True, "gate": GATE, "bounds": (0.1, 2.0)}
 
 
 def run(bench: Bench, seed: int) -> Mapping[str, float]:
     """Accuracy with a teacher that was taught wrong types for half of the classes, and with an honest one."""
-    records = bench.records("train", 10**6, 0)
-    wrong = teacher(bench, planted(records, bench.classes))
-    honest = teacher(bench, records)
-    task = bench.task(seed, train=LABELLED)
-    protected: dict[str, Any] = {"projection": True, "gate": GATE, "bounds": (0.1, 2.0)}
+    task = bench.task(seed)
+    wrong, honest = teacher(bench, "train", planted=True), teacher(bench, "train")
+
+    def taught(tutor: Any, **options: Any) -> float:
+        model = follow(bench, task.train[:LABELLED], tutor, seed, rate_of("distilled"), **options)
+        return bench.accuracy(model, task.dev)
+
     return {
-        BASELINE: taught(bench, seed, task.train, wrong),
-        TECHNIQUE: taught(bench, seed, task.train, wrong, **protected),
-        "honest teacher, plain": taught(bench, seed, task.train, honest),
-        "honest teacher, protected": taught(bench, seed, task.train, honest, **protected),
-        "labels alone": taught(bench, seed, task.train, None),
+        BASELINE: taught(wrong),
+        TECHNIQUE: taught(wrong, **PROTECTED),
+        "honest teacher, plain": accuracy(bench, "distilled", distilled, seed),
+        "honest teacher, protected": taught(honest, **PROTECTED),
+        "labels alone": accuracy(bench, "student", student, seed),
+        "wrong teacher itself": bench.accuracy(wrong, task.dev),
     }
-
-
-def planted(records: Sequence[Record], classes: Sequence[str]) -> list[Record]:
-    """The same records with the first half of the classes handed round: each gets the next one's name."""
-    part = classes[: len(classes) // 2]
-    moved = dict(zip(part, [*part[1:], part[0]], strict=True))
-    changed = []
-    for record in records:
-        *before, answer = record.messages
-        name = moved.get(answer.content, answer.content)
-        last = answer.model_copy(update={"content": name})
-        changed.append(record.model_copy(update={"messages": (*before, last)}))
-    return changed
 
 
 TRIAL = Trial(
@@ -51,4 +43,5 @@ TRIAL = Trial(
     metric="accuracy",
     higher_is_better=True,
     run=run,
+    also=(("honest teacher, plain", "honest teacher, protected"), ("labels alone", TECHNIQUE)),
 )

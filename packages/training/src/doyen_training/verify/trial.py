@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from doyen_training.verify.bench import Bench
+    from doyen_training.verify.bench import Bench, Task
 
 BASELINE: Final = "baseline"
 TECHNIQUE: Final = "technique"
+
+# A model tuned on a task with a seed and a peak learning rate.
+Arm = Callable[["Bench", "Task", int, float], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,9 @@ class Trial:
         run: trains and measures all arms with the same budget; seed to figures. The arms ``baseline`` and
             ``technique`` are compared; others are printed beside them.
         claim: what the article or paper claims, as it stands there.
+        also: further pairs of ``run``'s figures that are compared in the same way, baseline first; a pair's figures
+            share a unit, which need not be the metric's.
+        arms: what is tuned here, each with a learning rate of its own in ``rates.RATES`` (``doyen verify --rates``).
     """
 
     name: str
@@ -35,3 +41,5 @@ class Trial:
     higher_is_better: bool
     run: Callable[[Bench, int], Mapping[str, float]]
     claim: str | None = None
+    also: tuple[tuple[str, str], ...] = ()
+    arms: Mapping[str, Arm] = field(default_factory=dict)

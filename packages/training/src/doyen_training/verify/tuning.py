@@ -1,54 +1,65 @@
-"""What the trials of tuning methods share: one run of a method on the usual task."""
+"""What the trials of tuning methods share: a method on the usual task, against tuning every parameter."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from doyen_training.verify.trial import BASELINE, TECHNIQUE
+from doyen_training.verify.rates import tuned
+from doyen_training.verify.trial import BASELINE, TECHNIQUE, Arm
 
 if TYPE_CHECKING:
     from doyen_modeling.methods import MethodPart
-    from doyen_training.verify.bench import Bench
-
-STEPS: Final = 120  # few parameters learn slowly: after the bench's 40 steps most methods are still at chance
+    from doyen_training.verify.bench import Bench, Task
 
 
-def tuned(bench: Bench, seed: int, method: MethodPart, learning_rate: float) -> tuple[float, float]:
-    """Accuracy after tuning with ``method``, and the share of the parameters that it trains."""
+def full(bench: Bench, task: Task, seed: int, rate: float) -> Any:
+    """All parameters: the baseline of many trials."""
+    model = bench.model(seed)
+    bench.train(model, task.train, seed=seed, learning_rate=rate)
+    return model
+
+
+def with_method(method: Callable[[int], MethodPart]) -> Arm:
+    """The arm of a tuning method; ``method`` takes the seed of what it draws."""
+
+    def arm(bench: Bench, task: Task, seed: int, rate: float) -> Any:
+        from doyen_modeling.methods import attach
+
+        part = method(seed)
+        batches = list(bench.batches(task.train[:64], 16)) if getattr(part, "scored", False) else None
+        model = attach(bench.model(seed), part, batches)
+        bench.train(model, task.train, seed=seed, learning_rate=rate)
+        return model
+
+    return arm
+
+
+def accuracy(bench: Bench, name: str, arm: Arm, seed: int) -> float:
+    """The accuracy of ``tuned``, measured once."""
     return bench.once(
-        ("tuned", seed, method.model_dump_json(), learning_rate),
-        lambda: _tuned(bench, seed, method, learning_rate),
+        ("accuracy", name, seed),
+        lambda: bench.accuracy(tuned(bench, name, arm, seed), bench.task(seed).dev),
     )
 
 
-def against_full(
-    method: Callable[[], MethodPart], learning_rate: float
-) -> Callable[[Bench, int], Mapping[str, float]]:
-    """A trial's run: ``method`` against full tuning with the same records, steps and order."""
+def share(bench: Bench, model: Any) -> float:
+    """The share of the parameters that is trained."""
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    return trained / bench.prepared["parameters"]
+
+
+def against_full(name: str, arm: Arm) -> Callable[[Bench, int], Mapping[str, float]]:
+    """A trial's run: an arm against full tuning with the same records, steps and order."""
 
     def run(bench: Bench, seed: int) -> Mapping[str, float]:
-        accuracy, share = tuned(bench, seed, method(), learning_rate)
         return {
-            BASELINE: bench.accuracy(bench.plain(seed, STEPS), bench.task(seed).dev),
-            TECHNIQUE: accuracy,
+            BASELINE: accuracy(bench, "full", full, seed),
+            TECHNIQUE: accuracy(bench, name, arm, seed),
             "not tuned": bench.once(
                 ("untuned", seed), lambda: bench.accuracy(bench.model(seed), bench.task(seed).dev)
             ),
-            "share of the parameters": share,
+            "share of the parameters": share(bench, tuned(bench, name, arm, seed)),
         }
 
     return run
-
-
-def _tuned(bench: Bench, seed: int, method: MethodPart, learning_rate: float) -> tuple[float, float]:
-    from doyen_modeling.methods import attach
-
-    task = bench.task(seed)
-    model: Any = bench.model(seed)
-    total = sum(parameter.numel() for parameter in model.parameters())
-    batches = list(bench.batches(task.train[:64], 16)) if getattr(method, "scored", False) else None
-    model = attach(model, method, batches)
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    bench.train(model, task.train, steps=STEPS, seed=seed, learning_rate=learning_rate)
-    return bench.accuracy(model, task.dev), trained / total

@@ -3,30 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from doyen_training.verify.rates import tuned
 from doyen_training.verify.trial import BASELINE, TECHNIQUE, Trial
+from doyen_training.verify.tuning import accuracy, full
 
 if TYPE_CHECKING:
-    from doyen_training.verify.bench import Bench
+    from doyen_training.verify.bench import Bench, Task
+
+KEPT = "loss on running text, "
+
+
+def staged(bench: Bench, task: Task, seed: int, rate: float) -> Any:
+    """One group of layers more every sixth of the steps, so that all are open after half of them."""
+    from doyen_training.unfreezing import UnfreezingPart
+    from doyen_training.verify.bench import STEPS
+
+    model = bench.model(seed)
+    groups = min(4, model.config.num_hidden_layers)
+    part = UnfreezingPart(every=STEPS // 2 // (groups - 1), groups=groups)
+    bench.train(model, task.train, seed=seed, learning_rate=rate, callbacks=[part.callback()])
+    return model
 
 
 def run(bench: Bench, seed: int) -> Mapping[str, float]:
     """Accuracy after the same steps; beside it what is left of the pre-training, as loss on running text."""
-    from doyen_training.unfreezing import UnfreezingPart
-    from doyen_training.verify.bench import STEPS
-
-    task = bench.task(seed)
     text = bench.running_text("dev", 64)
-    groups = min(4, bench.model(seed).config.num_hidden_layers)
-    part = UnfreezingPart(every=STEPS // (2 * groups), groups=groups)
-    arms, forgotten = {}, {}
-    staged = bench.model(seed)
-    bench.train(staged, task.train, seed=seed, callbacks=[part.callback()])
-    for arm, model in ((BASELINE, bench.plain(seed)), (TECHNIQUE, staged)):
-        arms[arm] = bench.accuracy(model, task.dev)
-        forgotten[f"loss on running text, {arm}"] = bench.nll(model, text)
-    return arms | forgotten
+    return {
+        BASELINE: accuracy(bench, "full", full, seed),
+        TECHNIQUE: accuracy(bench, "unfreezing", staged, seed),
+        KEPT + BASELINE: bench.nll(tuned(bench, "full", full, seed), text),
+        KEPT + TECHNIQUE: bench.nll(tuned(bench, "unfreezing", staged, seed), text),
+        KEPT + "not tuned": bench.once("text", lambda: bench.nll(bench.model(0), text)),
+    }
 
 
 TRIAL = Trial(
@@ -36,4 +46,6 @@ TRIAL = Trial(
     metric="accuracy",
     higher_is_better=True,
     run=run,
+    also=((KEPT + BASELINE, KEPT + TECHNIQUE),),
+    arms={"unfreezing": staged},
 )
