@@ -105,6 +105,8 @@ def test_an_oracle_scores_one_and_the_silent_zero() -> None:
     assert perfect["n_contracts"] == 3
     assert perfect["n_faults"] == sum(kind["n"] for kind in perfect["per_kind"].values())
 
+    assert perfect["recall_beyond_notes"] == 1.0
+
     silent = evaluate(contracts(3), seed=4, per_kind=4, check=lambda document: [])
     assert (silent["recall"], silent["precision"]) == (0.0, 0.0)
     assert silent["per_kind"]["undefined-term"]["precision"] is None

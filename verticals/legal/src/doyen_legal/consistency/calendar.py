@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
@@ -89,7 +89,9 @@ def _agreement_day(source: Source, dates: list[Dated]) -> Dated | None:
         if dated.start > _FRONT_CHARS:
             break
         before = source.text[max(0, dated.start - 120) : dated.start]
-        if dated.role in ("made", "start") or re.search(r"\bthis\b[^.]{0,110}$", before):
+        if dated.role in ("made", "start") or (
+            dated.role != "end" and re.search(r"\bthis\b[^.]{0,110}$", before)
+        ):
             return dated
     for dated in dates:
         titled = dated.start < _TITLE_CHARS and source.text[dated.start : dated.end].strip()[:3].isalpha()
@@ -168,20 +170,21 @@ def date_order(source: Source, dates: list[Dated], *, deadlines: bool = True) ->
         if dated.role == "start" and dated.of_term and source.scope(dated.start) == ""
     ]
     for dated in dates:
-        if dated.role != "end" or not dated.of_term or dated.start in flagged or source.scope(dated.start):
+        if dated.role != "end" or not dated.of_term or dated.start in flagged:
             continue
         for other in ([anchor] if anchor is not None else []) + starts[:3]:
             if other.start > dated.end and source.sentence(other.start) == source.sentence(dated.start):
                 continue  # "to 31 January 2020, and 1 February 2020 to": the next period's start
             if dated.day < other.day:
                 flagged.add(dated.start)
-                yield _order_fault(dated, other)
+                # An exhibit may be an older paper with a term of its own.
+                yield replace(_order_fault(dated, other), note=bool(source.scope(dated.start)))
                 break
     if anchor is None or not deadlines:
         return
     for match in _DEADLINE.finditer(text):
         following = next((dated for dated in dates if match.end() <= dated.start <= match.end() + 3), None)
-        if following is None or following.start in flagged or source.scope(following.start):
+        if following is None or following.start in flagged:
             continue
         if following.day < anchor.day and not _OTHER_PAPER.search(
             text[max(source.sentence(match.start())[0], match.start() - 160) : match.start()]
@@ -190,7 +193,7 @@ def date_order(source: Source, dates: list[Dated], *, deadlines: bool = True) ->
             yield Fault(
                 "date-order", following.start, following.end,
                 f"The deadline {following.day} lies before the date of the agreement, {anchor.day}.",
-                ((anchor.start, anchor.end),),
+                ((anchor.start, anchor.end),), note=bool(source.scope(following.start)),
             )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from doyen_legal.consistency.lexicon import everyday, lexicon
+from doyen_legal.consistency.lexicon import SMALL_WORD, everyday, lexicon
 from doyen_legal.consistency.source import GAP, Source
 from doyen_legal.consistency.terms import Definition, Terms, key, singular
 from doyen_legal.consistency.types import Fault, Span
@@ -18,6 +18,8 @@ _SINGLE_EXACT: Final = 6
 _MANY_UNDEFINED: Final = 3
 _FEW_ALONE: Final = 2
 _MANY_NEW: Final = 5
+_SHOWN: Final = 10
+_CLEAR_SHARE: Final = 0.75
 _SINGLE_USES: Final = 3
 _SINGLE_SHARE: Final = 0.6
 _FRONT_CHARS: Final = 3000
@@ -28,12 +30,13 @@ def undefined_terms(
 ) -> Iterator[Fault]:
     """Capitalised phrases of ordinary words that are used as terms and defined nowhere.
 
-    A document that uses many such takes its terms from somewhere else: the three that look most like a term are
+    A document that uses many such takes its terms from somewhere else: the ten that look most like a term are
     reported as notes, the rest is left alone. Notes too, where it says that its terms are defined elsewhere.
     With ``amends``, the terms are another agreement's: two new ones are reported at most, as notes. So are phrases
-    that stand several times without a determiner, if they are few.
+    that stand several times without a determiner.
     """
-    words, phrases = lexicon()
+    shipped, phrases = lexicon()
+    words = shipped | frozenset(SMALL_WORD.findall(source.text))
     vocabulary = Vocabulary(terms)
     found: dict[str, list[Use]] = defaultdict(list)
     for use in uses_found:
@@ -45,10 +48,10 @@ def undefined_terms(
         chosen = chosen if len(chosen) <= _MANY_NEW else []
     many = len(chosen) > _MANY_UNDEFINED
     ranked = sorted(chosen, key=lambda uses: (-_clear_share(source, uses), len(uses), uses[0].start))
-    ranked = ranked[: _FEW_ALONE if amends else _MANY_UNDEFINED]
-    bare = [] if amends or many else [uses for uses in found.values() if _bare_term(source, uses, words)]
-    if len(bare) > _FEW_ALONE:
-        bare = []
+    ranked = ranked[: _FEW_ALONE if amends else _SHOWN]
+    taken = {uses[0].start for uses in ranked}
+    bare = [] if amends else [uses for uses in found.values() if _bare_term(source, uses, words)]
+    bare = [uses for uses in bare if uses[0].start not in taken][: _SHOWN - len(ranked)]
     for uses in [*ranked, *bare]:
         first = uses[0]
         yield Fault(
@@ -60,11 +63,12 @@ def undefined_terms(
 
 
 def _bare_term(source: Source, uses: list[Use], words: frozenset[str]) -> bool:
-    """Whether two capitalised words or more stand several times without a determiner, and never in small letters."""
+    """Whether two capitalised words or more stand several times as nouns, and never in small letters."""
     phrase = uses[0].phrase
-    if len(uses) < 2 or " " not in phrase or any(use.strong for use in uses) or source.scope(uses[0].start):
+    if len(uses) < 2 or " " not in phrase or source.scope(uses[0].start) or not plausible(phrase, words):
         return False
-    if not plausible(phrase, words) or not all(_ENDS_THERE.match(source.text, use.end) for use in uses):
+    clear = sum(bool(_ENDS_THERE.match(source.text, use.end)) for use in uses)
+    if clear < max(2, _CLEAR_SHARE * len(uses)):
         return False
     return not any(source.text[start:end].islower() for start, end in _occurrences(source, phrase))
 

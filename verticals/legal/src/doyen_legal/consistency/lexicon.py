@@ -2,7 +2,8 @@
 
 ``lexicon.json`` holds the words that contracts write in small letters (so that a capitalised run of them is a
 term and not a name), the capitalised phrases that contracts use without defining them ("Board of
-Directors"), and the defined terms that other contracts write in small letters ("third party"). Built by ``python -m doyen_legal.consistency.lexicon --data FILE``.
+Directors"), and the defined terms that other contracts write in small letters ("third party"). Built by
+``python -m doyen_legal.consistency.lexicon --data FILE``.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Lexicon(NamedTuple):
 def lexicon() -> Lexicon:
     """The shipped lexicon."""
     data = _shipped()
-    return Lexicon(frozenset(data["words"].split()), frozenset(data["phrases"]))
+    return Lexicon(frozenset(data["words"]), frozenset(data["phrases"]))
 
 
 @cache
@@ -47,9 +48,9 @@ def _shipped() -> dict[str, Any]:
 
 
 # A word in small letters that stands alone: no part of an address ("www.acme.com", "sales@acme") or of a mark.
-_WORD: Final = re.compile(r"(?<![\w'@./:#&])[a-z]{2,}(?!\w|[@/&#]|\.\w|'[a-rt-z])")
-# A word of two contracts is a word; a phrase that three use, mostly undefined, needs no definition.
-_WORD_CONTRACTS: Final = 2
+SMALL_WORD: Final = re.compile(r"(?<![\w'@./:#&])[a-z]{2,}(?!\w|[@/&#]|\.\w|'[a-rt-z])")
+# A word of three contracts is a word; a phrase that three use, mostly undefined, needs no definition.
+_WORD_CONTRACTS: Final = 3
 _PHRASE_CONTRACTS: Final = 3
 _UNDEFINED_SHARE: Final = 0.6
 # A defined term that so many contracts write in small letters is an expression of every day.
@@ -86,7 +87,7 @@ def build(texts: Iterable[str]) -> dict[str, object]:
         if count >= _PHRASE_CONTRACTS and count / (count + defined[_key(phrase)]) >= _UNDEFINED_SHARE
     ]
     return {
-        "words": " ".join(sorted(word for word, count in words.items() if count >= _WORD_CONTRACTS)),
+        "words": sorted(word for word, count in words.items() if count >= _WORD_CONTRACTS),
         "phrases": sorted(phrases),
         "everyday": sorted(name for name in names if small[name] >= _EVERYDAY_CONTRACTS),
     }
@@ -109,7 +110,7 @@ def _count(text: str) -> _Counted:
     vocabulary = Vocabulary(terms)
     uses = {use.phrase for use in find_uses(source, terms)}
     return _Counted(
-        set(_WORD.findall(text)),
+        set(SMALL_WORD.findall(text)),
         {use.lower() for use in uses if not vocabulary.explains(use, frozenset())},
         terms.known,
         {one.term.lower() for one in terms.definitions if one.form != "quoted" and " " in one.term},

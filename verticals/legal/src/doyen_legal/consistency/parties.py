@@ -229,7 +229,8 @@ def _difference(
         return "is spelled differently"
     later = company.spans[0] > other.spans[0]
     shorter = company.words[1 - count :] if count > 2 else words
-    if name not in aliased or not later or form != other.form:
+    known = name in aliased or (other.front and len(other.spans) > 1)
+    if not known or not later or form != other.form:
         return None
     if (shorter, form) in own or " ".join(shorter) in aliased:
         return None

@@ -43,8 +43,8 @@ _ARBITRATION: Final = re.compile(r"\barbitrat(?:ion|or)s?\b", re.I)
 # Inside a sentence: a full stop within "$1,000.50", "Section 9.2", "U.S." or "Inc.," ends none.
 _IN = r"(?:[^.;]|\.(?=\d|[A-Z]\.|,)|(?<=\bU\.S)\.|(?<=\bInc)\.|(?<=\bINC)\.|;(?=\s+(?:or|and|OR|AND|\(\w{1,4}\))\s))"
 _CAP: Final = re.compile(
-    rf"\b(?:liabilit(?:y|ies)|liable|damages|responsib(?:le|ility)|obligations?\s+to\s+indemnify|indemnif(?:y|ication)\s+obligations?|recover(?:y|able)?|remed(?:y|ies))\b{_IN}{{0,400}}?\b(?:(?:shall|will|may|can|does|do|to)\s+(?:not|in\s+no\s+event|never|in\s+no\s+circumstances?|under\s+no\s+circumstances?)\s+(?:in\s+(?:any|no)\s+event\s+)?(?:exceed|be\s+(?:more|greater)\s+than)|exceed(?:s|ing)?|in\s+excess\s+of|(?:be\s+)?limited\s+(?:solely\s+|exclusively\s+)?to|(?:be\s+)?capped\s+at|cap\s+of|maximum\s+of|up\s+to|(?:not|no)\s+more\s+than|not\s+(?:to\s+)?surpass|greater\s+than|more\s+than|larger\s+than|restricted\s+to|beyond)\b"
-    rf"|\b(?:maximum|total|aggregate|cumulative|overall|entire)\s+(?:\w+\s+){{0,3}}(?:liabilit(?:y|ies))\b{_IN}{{0,200}}?\b(?:is|shall\s+be|will\s+be|equals?)\b"
+    rf"\b(?P<whole>(?:maximum|total|aggregate|cumulative|overall|entire)\s+(?:\w+\s+){{0,3}})?(?:liabilit(?:y|ies)|liable|damages|responsib(?:le|ility)|obligations?\s+to\s+indemnify|indemnif(?:y|ication)\s+obligations?|recover(?:y|able)?|remed(?:y|ies))\b{_IN}{{0,700}}?\b(?:(?:shall|will|may|can|does|do|to)\s+(?:not|in\s+no\s+event|never|in\s+no\s+circumstances?|under\s+no\s+circumstances?)\s+(?:in\s+(?:any|no)\s+event\s+)?(?:exceed|be\s+(?:more|greater)\s+than)|exceed(?:s|ing)?|in\s+excess\s+(?:in\s+(?:the\s+)?(?:aggregate|total)\s+)?of|(?:be\s+)?limited\s+(?:solely\s+|exclusively\s+)?to|(?:be\s+)?capped\s+at|cap\s+of|maximum\s+of|up\s+to|(?:not|no)\s+more\s+than|not\s+(?:to\s+)?surpass|greater\s+than|more\s+than|larger\s+than|restricted\s+to|beyond)\b"
+    rf"|\b(?:maximum|total|aggregate|cumulative|overall|entire)\s+(?:\w+\s+){{0,3}}(?:liabilit(?:y|ies))\b{_IN}{{0,400}}?\b(?:is|shall\s+be|will\s+be|equals?)\b"
     rf"|\b(?:liability|damages)\s+(?:cap|limit)\b{_IN}{{0,80}}?\b(?:is|of|shall\s+be|at|means|equals?)\b",
     re.I,
 )
@@ -53,7 +53,7 @@ _NOT_LIABILITY: Final = re.compile(
     re.I,
 )
 _FEES: Final = re.compile(
-    r"\b(?:paid|payable|received|fees?|amounts?|purchase\s+price|price|charges|compensation|revenues?|royalt(?:y|ies))\b",
+    r"\b(?:paid|payable|received|fees?|amounts?|sums?|price|value|charges|compensation|remuneration|consideration|payments?|proceeds|revenues?|royalt(?:y|ies))\b",
     re.I,
 )
 
@@ -156,15 +156,19 @@ def liability_caps(source: Source) -> list[Provision]:
     text = source.text
     found: list[Provision] = []
     for match in _CAP.finditer(text):
-        first, last = _clip(source.sentence(match.start()), match.start())
-        tail = text[match.end() : min(last, match.end() + 260)]
-        values = _cap_values(tail)
+        first, _ = _clip(source.sentence(match.start()), match.start())
+        span = slice(match.end(), min(source.sentence(match.end() - 1)[1], match.end() + 260))
+        values = _cap_values(text[span], source.document.text[span])
         if values is None:
             continue
         value, length = values
         if found and match.start() < found[-1].end:
             continue
-        near = text[max(first, match.start() - 90) : match.end() + length + 40]
+        # An insurance is named beside a liability that it covers, or that it exempts from the cap.
+        if match["whole"]:
+            near = text[match.start() : match.start() + 60] + text[match.end() - 40 : match.end() + length]
+        else:
+            near = text[max(first, match.start() - 90) : match.end() + length + 40]
         if _NOT_LIABILITY.search(near):
             continue
         subject = frozenset(
@@ -177,10 +181,14 @@ def liability_caps(source: Source) -> list[Provision]:
     return found
 
 
-def _cap_values(tail: str) -> tuple[str, int] | None:
+def _cap_values(tail: str, printed: str) -> tuple[str, int] | None:
+    """The cap that ``tail`` states and its length; ``printed`` is the same range with its marks of omission."""
     amounts = [mention for mention in find_amounts(tail) if mention.start < 120]
     if amounts and amounts[0].value.unit and "/" not in amounts[0].value.unit:
         return f"{amounts[0].value.unit} {amounts[0].value.text}", amounts[0].end
+    withheld = _WITHHELD.match(printed)
+    if withheld:
+        return _WITHHELD_VALUE, withheld.end()
     if not _FEES.search(tail):
         return None
     durations = find_durations(tail)
@@ -189,18 +197,31 @@ def _cap_values(tail: str) -> tuple[str, int] | None:
     percents = find_percents(tail)
     if percents:
         return f"{percents[0].value.text} % of the fees", percents[0].end
+    multiple = _MULTIPLE.match(tail)
+    if multiple:
+        return f"{' '.join(multiple['times'].lower().split())} the fees", multiple.end()
     paid = _ALL_FEES.match(tail)
     return (_FEES_PAID, paid.end()) if paid else None
 
 
 _FEES_PAID: Final = "the fees paid"
+_WITHHELD_VALUE: Final = "an amount left out of this copy"
+# "exceed [***]", "limited to the greater of (a) $[* * *]": filed copies leave amounts out.
+_WITHHELD: Final = re.compile(
+    r"(?:[\s,:;()]+(?:the|an?|i|amount|sum|total|aggregate|of|equal|to|in|greater|lesser|and|(?:shall|will)\s+not\s+exceed|us)\b){0,9}[\s,:()$]*(?:\[[\s.]*\*|\*{2,}|\[\s*_|_{3,}|\[(?i:redacted|omitted)|x{3,})",
+    re.I,
+)
+_NUMBER_WORD = r"(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|\d+(?:\.\d+)?)"
+_MULTIPLE: Final = re.compile(
+    rf"[\s,:]*(?:to\s+)?(?:an?\s+amount\s+equal\s+to\s+)?(?P<times>{_NUMBER_WORD}(?:\s+and\s+(?:a|one)[\s-]half)?\s*(?:\(\s*[\d.]+\s*x?\s*\)\s*)?(?:x|times)|twice|double|half)\b",
+    re.I,
+)
 # "shall not exceed the fees paid under this Agreement": a cap without a number of its own.
 _ALL_FEES: Final = re.compile(
-    r"[\s,:]*(?:in\s+(?:the\s+)?(?:aggregate|total)[\s,]*)?(?:and\s+(?:will|shall)\s+(?:not|in\s+no\s+event)\s+exceed[\s,]*)?(?:to\s+)?"
-    r"(?:an?\s+(?:amount|sum)\s+(?:equal|equivalent|corresponding)\s+to\s+)?(?:(?:the|any|all|such|those|that)\s+)?"
-    r"(?:(?:sum|total|aggregate|amounts?|portion|value|net|gross|all|actual|of|the|and|initial|then|original|\w+'s)\s+){0,6}"
-    r"(?:\w+\s+){0,5}?(?:fees?|amounts?|sums?|price|charges|royalt(?:y|ies)|compensation|consideration|money|monies|moneys|payments?|revenues?)\b"
-    r"(?:\s+(?:\w+\s+){0,6}?(?:paid|payable|received|receivable|owed|owing|due|earned|charged|of|for|under|hereunder|made)\b|(?=[.,;]))",
+    r"(?:[\s,:()]+(?!(?:loss|losses|damages|claims?|costs?|expenses|replacement|repair|willful|direct|actual)\b)[\w'-]+){0,14}?[\s,:()]+"
+    r"(?:(?:contract|purchase|total|net|sale|sales|unit)\s+(?:price|value)\b"
+    r"|(?:fees?|amounts?|sums?|price|charges|royalt(?:y|ies)|compensation|remuneration|consideration|money|monies|moneys|payments?|revenues?|value|proceeds)\b"
+    r"(?:(?:,[^,.;]{1,60},)?(?:\s+[\w'-]+){0,6}?\s+(?:paid|pays?|payable|received|receivable|collected|recovered|owed|owing|due|earned|charged|of|for|under|hereunder|made|as|set|stated)\b|(?=[.,;])))",
     re.I,
 )
 
@@ -224,7 +245,8 @@ def conflicting_caps(source: Source, caps: list[Provision], roles: frozenset[str
             yield Fault(
                 "conflicting-cap", cap.start, cap.end,
                 f"Liability is capped at {_names(cap.values)} here, but at {_names(known.values)} elsewhere.",
-                ((known.start, known.end),), note=tier or source.scope(cap.start) != source.scope(known.start),
+                ((known.start, known.end),),
+                note=tier or source.scope(cap.start) != source.scope(known.start) or _WITHHELD_VALUE in cap.values | known.values,
             )  # fmt: skip
             break
 
@@ -234,9 +256,9 @@ _TIERS_APART: Final = 1500
 
 
 def _one_contract(source: Source, first: Provision, other: Provision) -> bool:
-    """Whether two caps stand in one part, or one in the body and one in an exhibit, both of this agreement."""
+    """Whether two caps stand in one part, or one in the body and one in an exhibit."""
     one, two = source.scope(first.start), source.scope(other.start)
-    return one == two or ("" in (one, two) and "agreement" in first.subject and "agreement" in other.subject)
+    return one == two or "" in (one, two)
 
 
 _TIER: Final = re.compile(

@@ -71,6 +71,7 @@ class ConsistencyFigures(TypedDict):
     n_contracts: int
     n_faults: int
     recall: float
+    recall_beyond_notes: float
     precision: float
     precision_raw: float
     false_alarms_per_contract: float
@@ -81,11 +82,12 @@ class ConsistencyFigures(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the checker made of one planted fault; ``false`` counts new reports by kind, ``raw`` all false ones."""
+    """What the checker made of one planted fault; ``alarmed``: by more than a note; ``false`` counts new reports by kind, ``raw`` all false ones."""
 
     kind: str
     form: str
     found: bool
+    alarmed: bool
     false: Counter[str]
     raw: int
 
@@ -181,7 +183,7 @@ def plant(sketches: Sequence[Sketch], kind: str, count: int, seed: int) -> list[
 def judge(injection: Injection, reports: Sequence[Reported], untouched: Sequence[Reported]) -> Outcome:
     """Compare the reports on a text with a planted fault with the fault and with those on the untouched text."""
     before = [(report.kind, injection.to_new(report.start, report.end)) for report in untouched]
-    found, raw, false = False, 0, Counter[str]()
+    found, alarmed, raw, false = False, False, 0, Counter[str]()
     for report in reports:
         places = [Range(report.start, report.end), *(Range(*at) for at in report.related)]
         written = any(_overlap(place, at) for place in places for at in injection.added)
@@ -190,11 +192,11 @@ def judge(injection: Injection, reports: Sequence[Reported], untouched: Sequence
             _overlap(place, span) for place in places for span in injection.spans
         )
         if matches and not known:
-            found = True
+            found, alarmed = True, alarmed or not report.note
         elif not known and not report.note:
             false[report.kind] += 1
         raw += not matches and _counted(report)
-    return Outcome(injection.kind, injection.form, found, false, raw)
+    return Outcome(injection.kind, injection.form, found, alarmed, false, raw)
 
 
 def _counted(report: Reported) -> bool:
@@ -249,6 +251,7 @@ def _figures(tallies: list[_Tally], seconds: float) -> ConsistencyFigures:
         "n_contracts": len(tallies),
         "n_faults": len(outcomes),
         "recall": share(found.sum(), planted.sum()),
+        "recall_beyond_notes": share(sum(outcome.alarmed for outcome in outcomes), len(outcomes)),
         "precision": share(true.sum(), true.sum() + false.sum()),
         "precision_raw": share(true.sum(), true.sum() + raw.sum()),
         "false_alarms_per_contract": float(alarms.mean()),
