@@ -80,6 +80,16 @@ def test_further_comparisons_stand_below_their_row():
     assert "one against two |" in page, "an arm that is compared is not listed again"
 
 
+@pytest.mark.parametrize(
+    ("metric", "value", "said"),
+    [("accuracy", 0.13, True), ("accuracy", 0.2, False), ("loss, nats", 0.13, False)],
+)
+def test_a_technique_that_did_not_learn_is_said_not_to_have(metric, value, said):
+    row = ROW | {"metric": metric, "verdict": "worse", "arms": ROW["arms"] | {"technique": [value] * 3}}
+    page = render({"bench": BENCH, "trials": {"a": row}})
+    assert ("| worse, task not learned |" in page) is said
+
+
 def test_rows_are_merged_and_replaced(tmp_path):
     file = tmp_path / "docs" / "verify.json"
     merge_results(file, BENCH, {"b": ROW})

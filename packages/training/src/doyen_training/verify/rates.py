@@ -48,7 +48,6 @@ SHARED: Final[Mapping[str, str]] = {
     "all experts": "random experts",
     "random order": "full",
     "easy first": "full",
-    "hard first": "full",
     "fixed weights": "full",
     "gradnorm": "full",
     "uncertainty": "full",

@@ -14,13 +14,15 @@ from doyen_schemas import DoyenError
 from doyen_training.verify.rates import SHARED
 from doyen_training.verify.trial import BASELINE, TECHNIQUE
 
+LEARNED: Final = 1.2  # times the accuracy of always naming the commonest type
 KEYS: Final = {"title", "rows", "metric", "claim", "arms", "difference", "interval", "verdict", "seconds"}
 HEAD: Final = """\
 # What the techniques gain
 
 Each technique against its baseline on the same small model, with the same data, budget and order of rows.
 The difference is technique minus baseline, with a 95 % t interval over the seeds, paired by seed. An interval that
-holds zero is "no gain"; "worse" is printed as readily as "gain". A row that begins with ↳ is a further comparison
+holds zero is "no gain"; "worse" is printed as readily as "gain". "Task not learned" says that the technique stayed
+within a fifth of always naming the commonest type, so this model and budget tell nothing more about it. A row that begins with ↳ is a further comparison
 within the same trial. The last column holds what the article or paper claims, as it stands there: those figures are
 not ours and come from other models and data.
 
@@ -119,7 +121,7 @@ def render(results: Mapping[str, Any]) -> str:
         "|---|---|---|---:|---:|---:|---|---:|---:|---|",
     ]
     for name, row in trials.items():
-        lines += _rows(name, row)
+        lines += _rows(name, row, bench["majority"])
     if results.get("rates"):
         lines += [
             "",
@@ -131,12 +133,17 @@ def render(results: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _rows(name: str, row: Mapping[str, Any]) -> list[str]:
-    """A trial's line of the table, and one for each further comparison."""
+def _rows(name: str, row: Mapping[str, Any], majority: float) -> list[str]:
+    """A trial's line of the table, and one for each further comparison.
+
+    ``majority`` is the accuracy of always naming the commonest type: a technique that does hardly better is said not
+    to have learned the task.
+    """
     arms = {arm: mean(values) for arm, values in row["arms"].items()}
     also = row.get("also", [])
     shown = {BASELINE, TECHNIQUE, *(pair[side] for pair in also for side in (BASELINE, TECHNIQUE))}
     others = [f"{arm} {_figure(value)}" for arm, value in arms.items() if arm not in shown]
+    learned = row["metric"] != "accuracy" or arms[TECHNIQUE] > LEARNED * majority
     arrow = "↑" if row["higher_is_better"] else "↓"
     lines = [
         _line(
@@ -146,7 +153,7 @@ def _rows(name: str, row: Mapping[str, Any]) -> list[str]:
             _figure(arms[BASELINE]),
             _figure(arms[TECHNIQUE]),
             _difference(row),
-            row["verdict"],
+            row["verdict"] + ("" if learned else ", task not learned"),
             str(len(row["arms"][BASELINE])),
             f"{row['seconds']:.0f}",
             row["claim"] or "—",
