@@ -105,6 +105,9 @@ class _Found(NamedTuple):
     term: int
 
 
+_Spans = dict[tuple[int, int], list[_Found]]
+
+
 @dataclass(frozen=True)
 class Recogniser:
     """Finds the findings of one ontology."""
@@ -119,18 +122,18 @@ class Recogniser:
 
     def recognise(self, text: str) -> list[Mention]:
         """Mentions in order of their start, the longer first."""
-        found: dict[tuple[int, int], _Found] = {}
+        mentions: list[Mention] = []
         for start, end in sentences(text):
+            found: _Spans = {}
             tokens = tokenise(text, start, end)
             for span, candidate in self._exact(tokens):
                 _keep(found, span, candidate)
             for phrase in phrases(tokens):
                 for span, candidate in self._phrase(text, phrase):
                     _keep(found, span, candidate)
-        mentions = self._resolve(found)
-        return sorted(
-            mentions + self._abbreviated(text, mentions), key=lambda mention: (mention.start, -mention.end)
-        )
+            mentions += self._resolve(found)
+        mentions += self._abbreviated(text, mentions)
+        return sorted(mentions, key=lambda mention: (mention.start, -mention.end, mention.id))
 
     def _abbreviated(self, text: str, mentions: list[Mention]) -> list[Mention]:
         """Short forms: those that the text defines by a finding named there, and HPO's own unambiguous ones."""
@@ -154,23 +157,22 @@ class Recogniser:
 
     def _exact(self, tokens: list[Token]) -> Iterator[tuple[tuple[int, int], _Found]]:
         """Names word by word, prepositions and verbs among them."""
-        words = [token for token in tokens if token.role in ("word", "barrier") and token.normal[0].isalnum()]
-        table = self.dictionary.words
-        for first in range(len(words)):
-            for last in range(first, min(first + _LONGEST, len(words))):
-                hit = table.get(tuple(token.normal for token in words[first : last + 1]))
-                if first == last and words[first].normal in _AMBIGUOUS:
+        places = [
+            place
+            for place, token in enumerate(tokens)
+            if token.role in ("word", "barrier") and token.normal[0].isalnum()
+        ]
+        for first in range(len(places)):
+            for last in range(first, min(first + _LONGEST, len(places))):
+                words = tuple(tokens[place].normal for place in places[first : last + 1])
+                hit = self.dictionary.words.get(words)
+                if hit is None or (len(words) == 1 and words[0] in _AMBIGUOUS):
                     continue
-                between = [
-                    token for token in tokens if words[first].start <= token.start <= words[last].start
-                ]
-                if hit and self._denied(between):
+                between = tokens[places[first] : places[last] + 1]
+                if _punctuated(between) or self._denied(between):
                     continue
-                if hit and not _punctuated(tokens, words[first], words[last]):
-                    yield (
-                        (words[first].start, words[last].end),
-                        _Found(hit[0] == RELATED, 0, 0, hit[0], first - last - 1, hit[2]),
-                    )
+                related = hit[0] == RELATED
+                yield (between[0].start, between[-1].end), _Found(related, 0, 0, hit[0], -len(words), hit[2])
 
     def _phrase(self, text: str, phrase: list[Token]) -> Iterator[tuple[tuple[int, int], _Found]]:
         places = [place for place, token in enumerate(phrase) if token.role == "word"]
@@ -197,7 +199,7 @@ class Recogniser:
                     if (
                         hit
                         and window.allows(tokens, hit, left_out)
-                        and (not left_out or _one_list(phrase, places, kept))
+                        and (not left_out or _one_list(phrase, places, kept, hit.depth))
                     ):
                         yield (
                             window.span,
@@ -243,31 +245,36 @@ class Recogniser:
         hit = self.dictionary.in_any_order([word])
         return hit if hit and hit.depth == 1 and hit.rank <= DERIVED else None
 
-    def _resolve(self, found: dict[tuple[int, int], _Found]) -> list[Mention]:
-        """What stays of overlapping mentions.
+    def _resolve(self, found: _Spans) -> list[Mention]:
+        """What stays of overlapping mentions of one sentence.
 
         A mention inside a longer one stays, as nested, where its finding is a superclass of the longer one's
         (``colitis`` in ``ulcerative colitis``). The conjuncts of one coordination overlap and all stay, but a
         coordination that repeats the finding of a mention inside it goes.
         """
-        spans = sorted(found, key=lambda span: (span[0], -span[1]))
         mentions = []
-        for start, end in spans:
-            here = found[start, end]
-            inner = [found[a, b] for a, b in spans if start <= a and b <= end and (a, b) != (start, end)]
-            if here.left_out == _GAP and any(other.term == here.term for other in inner):
-                continue
-            outer = [
-                found[a, b]
-                for a, b in spans
-                if a <= start and end <= b and (a, b) != (start, end) and found[a, b].left_out != _GAP
+        for (start, end), here in found.items():
+            inside = [
+                other.term
+                for (a, b), others in found.items()
+                for other in others
+                if start <= a and b <= end and (a, b) != (start, end)
             ]
-            if outer and not all(
-                here.term != other.term and here.term in self.ontology.ancestors(other.term)
-                for other in outer
-            ):
-                continue
-            mentions.append(Mention(start, end, self.ontology.ids[here.term], bool(outer)))
+            outer = [
+                other.term
+                for (a, b), others in found.items()
+                for other in others
+                if a <= start and end <= b and (a, b) != (start, end) and other.left_out != _GAP
+            ]
+            for candidate in here:
+                if candidate.left_out == _GAP and candidate.term in inside:
+                    continue
+                ancestor_of_all = all(
+                    candidate.term != term and candidate.term in self.ontology.ancestors(term)
+                    for term in outer
+                )
+                if ancestor_of_all:
+                    mentions.append(Mention(start, end, self.ontology.ids[candidate.term], bool(outer)))
         return mentions
 
 
@@ -281,19 +288,17 @@ def _in_sentence(text: str, start: int) -> bool:
     return bool(before) and before[-1][0].islower()
 
 
-def _punctuated(tokens: list[Token], first: Token, last: Token) -> bool:
-    return any(
-        token.start > first.start
-        and token.end < last.end
-        and not token.normal[0].isalnum()
-        and token.normal not in "/-"
-        for token in tokens
-    )
+def _punctuated(tokens: list[Token]) -> bool:
+    return any(not token.normal[0].isalnum() and token.normal not in "/-" for token in tokens)
 
 
-def _keep(found: dict[tuple[int, int], _Found], span: tuple[int, int], candidate: _Found) -> None:
-    if span not in found or candidate < found[span]:
-        found[span] = candidate
+def _keep(found: _Spans, span: tuple[int, int], candidate: _Found) -> None:
+    """The best candidate of a range; of a coordination each finding, as ``4th and 5th metacarpals`` has two."""
+    here = found.setdefault(span, [])
+    gaps = all(other.left_out == _GAP for other in (*here, candidate))
+    rivals = [other for other in here if not gaps or other.term == candidate.term]
+    if all(candidate < other for other in rivals):
+        found[span] = [other for other in here if other not in rivals] + [candidate]
 
 
 def _choices(first: int, last: int, parted: list[bool]) -> Iterator[tuple[list[int], int]]:
@@ -313,23 +318,25 @@ def _choices(first: int, last: int, parted: list[bool]) -> Iterator[tuple[list[i
                 yield whole[: begin - first] + whole[end - first :], _GAP
 
 
-def _one_list(phrase: list[Token], places: list[int], kept: list[int]) -> bool:
+def _one_list(phrase: list[Token], places: list[int], kept: list[int], depth: int) -> bool:
     """Whether what a gap leaves out, and what stays, are items of one list: the last one follows an and or an or.
 
-    An *of* between the items left out begins another phrase.
+    An *of* between the items left out begins another phrase; an item with the head of its own needs no other.
     """
     before, after = next((a, b) for a, b in pairwise(kept) if b > a + 1)
     gap = phrase[places[before + 1] : places[after - 1] + 1]
-    if any(token.role == "of" for token in gap):
+    head = phrase[places[kept[-1]]].normal
+    if any(token.role == "of" or token.normal == head for token in gap):
         return False
     links = [token for token in phrase[places[before] : places[after]] if token.role == "coordinator"]
     if links[-1].normal != ",":
         return True
-    if phrase[places[before] + 1].role != "of":
+    following_role = phrase[places[before] + 1].role
+    shared_adjective = before == kept[0] and phrase[places[before]].normal not in _MODIFIERS and depth <= 1
+    if following_role != "of" and not (following_role == "word" and shared_adjective):
         return False
-    following = next(
-        (token for token in phrase[places[kept[-1]] + 1 :] if token.role in ("coordinator", "of")), None
-    )
+    rest = phrase[places[kept[-1]] + 1 : places[kept[-1]] + 1 + _LONGEST]
+    following = next((token for token in rest if token.role in ("coordinator", "of")), None)
     return following is not None and following.role == "coordinator"
 
 

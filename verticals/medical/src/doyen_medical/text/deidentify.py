@@ -68,20 +68,20 @@ def _placeholder(kind: str) -> str:
 
 def _found(text: str) -> tuple[Phi, ...]:
     found: list[Phi] = []
+    taken = bytearray(len(text))
+
+    def take(kind: str, start: int, end: int) -> None:
+        if start < end and not any(taken[start:end]):
+            taken[start:end] = b"\x01" * (end - start)
+            found.append(Phi(kind, start, end))
+
     for kind, pattern in _patterns():
         for match in pattern.finditer(text):
             group = next((name for name in ("x", "y", "z") if name in pattern.groupindex and match[name]), 0)
-            start, end = match.span(group)
-            if start < end and not _overlaps(found, start, end):
-                found.append(Phi(kind, start, end))
+            take(kind, *match.span(group))
     for start, end in _again(text, found):
-        if not _overlaps(found, start, end):
-            found.append(Phi("NAME", start, end))
+        take("NAME", start, end)
     return tuple(sorted(found, key=lambda phi: phi.start))
-
-
-def _overlaps(found: list[Phi], start: int, end: int) -> bool:
-    return any(start < phi.end and phi.start < end for phi in found)
 
 
 def _again(text: str, found: list[Phi]) -> Iterator[tuple[int, int]]:

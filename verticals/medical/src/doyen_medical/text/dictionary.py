@@ -15,11 +15,14 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from doyen_medical.knowledge.ontology import PHENOTYPE, Ints, Ontology
+from doyen_medical.text.lexicon import word_list
 from doyen_medical.text.tokens import Token, tokenise
 from doyen_medical.text.words import stem, word_class
 
 LABEL, EXACT, DERIVED, RELATED = range(4)
 """Ranks of a name, the better the smaller."""
+
+_QUALITIES: Final = word_list("qualities")
 
 Key = tuple[str, ...]
 
@@ -49,14 +52,20 @@ class Dictionary:
         return word_class(word) in self.vocabulary
 
     def in_order(self, words: Sequence[str], reading: Sequence[str]) -> Hit | None:
-        """A term by words as they stand, or by stems or classes, as they stand or in reading order."""
+        """A term by words as they stand, or by stems or classes: as they stand, in reading order, or a quality last.
+
+        The last reads ``small … fifth metacarpal`` as ``fifth metacarpal hypoplasia``.
+        """
+        orders = [words, reading]
+        if words[0] in _QUALITIES:
+            orders.append((*words[1:], words[0]))
         hits = [
             _best(
                 self.words.get(tuple(words)),
                 self.stems.get(tuple(map(stem, order))),
                 self.class_order.get(tuple(map(word_class, order))),
             )
-            for order in (words, reading)
+            for order in orders
         ]
         return min((hit for hit in hits if hit), key=_worth, default=None)
 

@@ -15,6 +15,11 @@ def _lists() -> dict[str, str]:
     return lists
 
 
+def ordered_words(name: str) -> tuple[str, ...]:
+    """The words of a list in its order."""
+    return tuple(_lists()[name].split())
+
+
 def word_list(name: str) -> frozenset[str]:
     """The words of a list."""
     return frozenset(_lists()[name].split())

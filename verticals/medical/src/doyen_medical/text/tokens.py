@@ -15,9 +15,12 @@ from doyen_medical.text.words import normal
 
 Role = Literal["word", "coordinator", "of", "article", "be", "barrier"]
 
-_TOKEN: Final = re.compile(r"[^\W\d_]+(?:['’]s)?|\d+(?:\.\d+)?(?:st|nd|rd|th)?|[^\w\s]|_")
+_TOKEN: Final = re.compile(
+    r"[A-Za-z]{1,3}\d{1,2}[A-Za-z]?\b|[^\W\d_]+(?:['’]s)?|\d+(?:\.\d+)?(?:st|nd|rd|th)?|[^\w\s]|_"
+)
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+(?=[A-Z(\d])|\s*\n\s*\n\s*|\n(?=\s*(?:[-*•]|\d+[.)]|[A-Z]))")
 _ABBREVIATED: Final = re.compile(r"\b(?:e\.g|i\.e|vs|cf|al|Fig|Figs|Dr|Mr|Mrs|Ms|Prof|No|St|approx|[A-Z])\.$")
+_LONGEST_SENTENCE: Final = 1500
 _COORDINATORS: Final = frozenset({"and", "or", "/", ",", "&", "plus", "nor", "but"})
 _OF: Final = frozenset({"of", "in", "between"})
 _ARTICLES: Final = word_list("articles")
@@ -36,17 +39,28 @@ class Token(NamedTuple):
 
 
 def sentences(text: str) -> Iterator[tuple[int, int]]:
-    """Start and end of each sentence; a line that begins an item of a list begins a sentence."""
+    """Start and end of each sentence; a line that begins an item of a list begins a sentence.
+
+    What goes on for more than 1,500 characters is cut at a space, so that no text takes quadratic time.
+    """
     start = 0
     for match in _SENTENCE_END.finditer(text):
         same_line = "\n" not in match.group()
         if same_line and _ABBREVIATED.search(text, max(start, match.start() - 8), match.start()):
             continue
-        if text[start : match.start()].strip():
-            yield start, match.start()
+        yield from _cut(text, start, match.start())
         start = match.end()
-    if text[start:].strip():
-        yield start, len(text)
+    yield from _cut(text, start, len(text))
+
+
+def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    while end - start > _LONGEST_SENTENCE:
+        space = text.rfind(" ", start + 1, start + _LONGEST_SENTENCE)
+        stop = space if space > start else start + _LONGEST_SENTENCE
+        yield start, stop
+        start = stop
+    if text[start:end].strip():
+        yield start, end
 
 
 def tokenise(text: str, start: int = 0, end: int | None = None) -> list[Token]:
@@ -69,7 +83,10 @@ def tokenise(text: str, start: int = 0, end: int | None = None) -> list[Token]:
             found.append(_token(first.start, match.end(), joined))
             glued = False
         else:
-            found.append(_token(match.start(), match.end(), raw))
+            token = _token(match.start(), match.end(), raw)
+            if raw == "A" and found and found[-1].normal == "type":
+                token = token._replace(role="word")
+            found.append(token)
     return found
 
 

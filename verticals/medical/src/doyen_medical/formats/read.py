@@ -1,0 +1,63 @@
+"""One way in for every format: a file is a phenopacket, a FHIR bundle, a term list or a note, told by its content."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+from doyen_medical.formats.fhir_in import from_fhir_bundle, is_fhir
+from doyen_medical.formats.note import from_note
+from doyen_medical.formats.phenopacket import from_phenopacket, is_phenopacket
+from doyen_medical.formats.record import MOST_CHARACTERS, PatientRecord, read_json
+from doyen_medical.formats.terms import from_terms
+from doyen_medical.knowledge.store import Knowledge
+from doyen_medical.text.chinese import ChineseRecogniser
+from doyen_medical.text.concepts import Recogniser
+from doyen_schemas import DoyenError
+
+_TERM_LINE: Final = re.compile(r"\s*[!-]?\s*HPO?[:_]\d{7}\b", re.I)
+_LISTS: Final = (".tsv", ".csv")
+
+
+def read_file(path: Path, knowledge: Knowledge, recogniser: Recogniser | None = None) -> PatientRecord:
+    """The patient of a file; of JSON by its content, of ``.tsv`` and ``.csv`` as a list, of other text as a list when
+    every line begins with an HPO id, else as a note. ``recogniser`` is made when a note needs one.
+
+    Raises MED-059 (no such file, no UTF-8 text, JSON of another kind) and what the format raises.
+    """
+    text = _text(path)
+    if text.lstrip()[:1] in ("{", "["):
+        value = read_json(text)
+        if is_fhir(value):
+            return from_fhir_bundle(text)
+        if is_phenopacket(value):
+            return from_phenopacket(text)
+        raise DoyenError(
+            "MED-059", f"{path.name} is JSON but neither a phenopacket nor a FHIR resource.",
+            "A phenopacket has phenotypicFeatures, a FHIR bundle resourceType.",
+        )  # fmt: skip
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if path.suffix.lower() in _LISTS or (lines and all(_TERM_LINE.match(line) for line in lines)):
+        return from_terms(text, knowledge.ontology, knowledge.maps.labels_zh)
+    return read_note(text, knowledge, recogniser)
+
+
+def read_note(text: str, knowledge: Knowledge, recogniser: Recogniser | None = None) -> PatientRecord:
+    """``from_note`` with this knowledge's names and, where they were built, its Chinese labels."""
+    labels = knowledge.maps.labels_zh
+    chinese = ChineseRecogniser.of(knowledge.ontology, labels) if labels else None
+    return from_note(text, recogniser or Recogniser.of(knowledge.ontology), chinese)
+
+
+def _text(path: Path) -> str:
+    if not path.is_file():
+        raise DoyenError("MED-059", f"file not found: {path}.", "Name an existing file.")
+    if path.stat().st_size > 4 * MOST_CHARACTERS:
+        raise DoyenError(
+            "MED-059", f"{path.name} has {path.stat().st_size} bytes.", "Give one patient a file."
+        )
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DoyenError("MED-059", f"{path.name} is no UTF-8 text.", "Save it as UTF-8.") from error

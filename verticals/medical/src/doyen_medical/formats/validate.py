@@ -1,0 +1,78 @@
+"""Checks of a patient's ids against the ontology: obsolete, unknown, of another branch, contradictory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from doyen_medical.cases import Patient, known_terms
+from doyen_medical.formats.record import PatientRecord, checked_count
+from doyen_medical.knowledge.ontology import Ontology
+from doyen_schemas import DoyenError
+
+Profile = Literal["fail", "fix", "warn"]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What was wrong with an id and what was done; ``other`` is the new id, or the finding that contradicts."""
+
+    kind: Literal["obsolete", "unknown", "not-a-finding", "contradiction"]
+    id: str
+    other: str
+    done: Literal["replaced", "left out", "kept"]
+
+
+def validate(
+    record: PatientRecord, ontology: Ontology, profile: Profile = "fix"
+) -> tuple[PatientRecord, tuple[Notice, ...]]:
+    """The record with ids of this ontology, and what was found.
+
+    Obsolete and alternative ids become those that replace them; what is unknown or no finding (an onset, a mode of
+    inheritance) is left out. A finding observed whose ancestor, or which itself, is excluded contradicts it: ``fix``
+    drops the exclusion, ``warn`` keeps both. ``fail`` raises MED-058 with all of it. Raises MED-054 when nothing
+    observed is left.
+    """
+    notices: list[Notice] = []
+    observed = list(_current(record.observed, ontology, notices))
+    excluded = list(_current(record.excluded, ontology, notices))
+    implied = {ontology.ids[a]: id for id in observed for a in ontology.ancestors(ontology.number[id])}
+    done: Literal["left out", "kept"] = "left out" if profile == "fix" else "kept"
+    for id in excluded:
+        if id in implied:
+            notices.append(Notice("contradiction", id, implied[id], done))
+    if profile == "fail" and notices:
+        raise DoyenError(
+            "MED-058",
+            "the patient's findings have "
+            + "; ".join(
+                f"{notice.kind} {notice.id}" + (f" ({notice.other})" if notice.other else "")
+                for notice in notices[:20]
+            )
+            + ".",
+            "Correct them, or choose the profile fix or warn.",
+        )
+    if profile == "fix":
+        excluded = [id for id in excluded if id not in implied]
+    once = checked_count(observed, excluded)
+    return replace(record, observed=once[0], excluded=once[1]), tuple(notices)
+
+
+def _current(ids: Iterable[str], ontology: Ontology, notices: list[Notice]) -> Iterable[str]:
+    for id in ids:
+        now = ontology.obsolete.get(id) or id
+        term = ontology.number.get(now)
+        if term is None:
+            notices.append(Notice("obsolete" if id in ontology.obsolete else "unknown", id, "", "left out"))
+        elif not ontology.phenotypic[term]:
+            notices.append(Notice("not-a-finding", id, "", "left out"))
+        else:
+            if ontology.ids[term] != id:
+                notices.append(Notice("obsolete", id, ontology.ids[term], "replaced"))
+            yield ontology.ids[term]
+
+
+def patient_of(record: PatientRecord, ontology: Ontology) -> Patient:
+    """What a ranking may see: observed findings, sex, age. Excluded ones leak the diagnosis and stay out."""
+    return Patient(known_terms(record.observed, ontology), record.sex, record.age)
