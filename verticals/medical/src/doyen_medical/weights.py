@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -10,7 +11,6 @@ from doyen_runtime import adapters
 
 if TYPE_CHECKING:
     from doyen_medical.cases import Case
-    from doyen_medical.rank.features import ExtraScore
     from doyen_medical.rank.fuser import Fuser
     from doyen_medical.rank.library import Library
     from doyen_medical.rank.ranker import Ranker
@@ -21,8 +21,25 @@ SHIPPED: Final = Path(__file__).parent / "adapter"
 
 @cache
 def folder() -> Path:
-    """The folder of the adapter in use: the one promoted in the store ``DOYEN_RELEASES``, else the shipped one."""
-    return adapters.in_use(NAME, SHIPPED)
+    """The folder of the adapter in use: the one promoted in the store ``DOYEN_RELEASES``, else the shipped one.
+
+    Its signature and every file are checked where it has a release. Raises RUN-01x, RUN-04x.
+    """
+    found = adapters.in_use(NAME, SHIPPED)
+    if (found / adapters.RELEASE).is_file():
+        adapters.load(found, vertical="medical")
+    return found
+
+
+@cache
+def release() -> tuple[str, str]:
+    """Name with version, and digest; of weights that were never released, the digest of their files."""
+    if (folder() / adapters.RELEASE).is_file():
+        stated = adapters.read_release(folder())
+        return f"{stated.name} {stated.version}", adapters.release_digest(stated)
+    files = sorted(path for path in folder().iterdir() if path.is_file())
+    digest = hashlib.sha256("".join(adapters.file_sha256(path) for path in files).encode()).hexdigest()
+    return f"{NAME} unreleased", digest
 
 
 @cache
@@ -42,14 +59,8 @@ def patients() -> tuple[Case, ...]:
     return tuple(load(folder(), knowledge().ontology))
 
 
-def extra(library: Library) -> dict[str, ExtraScore]:
-    """Further scores that the shipped ranker reads; none today."""
-    del library
-    return {}
-
-
 def ranker(library: Library) -> Ranker:
     """The ranking of production: knowledge as released, published patients, both fusers averaged."""
     from doyen_medical.rank.ranker import Ranker
 
-    return Ranker(library, fuser("ranker"), fuser("literature"), extra(library))
+    return Ranker(library, fuser("ranker"), fuser("literature"))

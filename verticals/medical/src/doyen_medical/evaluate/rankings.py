@@ -56,7 +56,7 @@ def papers(data: Path, *, limit: int | None = None, with_floors: bool = False) -
     annotations = knowledge.annotations.without_papers(lambda paper: held_out(paper) or paper in own)
     patients = [case for case in weights.patients() if case.paper not in own]
     library = build(knowledge, annotations, patients)
-    ranker = Ranker(library, weights.fuser("ranker"), extra=weights.extra(library))
+    ranker = Ranker(library, weights.fuser("ranker"))
     outcomes, seconds = _judge(ranker, cases)
     strata = [stratum(library, case.disease) for case in cases]
     result = figures(outcomes, cases, seconds, knowledge) | {"strata": _strata(outcomes, strata)}
@@ -156,7 +156,7 @@ def figures(
         "ci95": {
             name: [_round(bound) for bound in interval]
             for name, hit in hits.items()
-            if (interval := ratio_ci(np.bincount(of_paper, hit), counts)) is not None
+            if (interval := ratio_ci(np.bincount(of_paper, hit).astype(float), counts)) is not None
         },
         "abstained": _round(np.mean([outcome.abstained for outcome in outcomes])),
         "seconds_per_case": round(seconds / len(cases), 5),

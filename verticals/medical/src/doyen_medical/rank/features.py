@@ -11,7 +11,7 @@ Shape legend: D diseases, P diseases with patients, C patients, T terms, Q findi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -33,7 +33,7 @@ NOISE: Final = 0.05
 """Likelihood ratio of a finding that the disease does not explain: it must not sink the right disease."""
 LOG_NOISE: Final = math.log(NOISE)
 _PROFILE_PRIOR: Final = 0.5
-_KNOWLEDGE_PATIENTS: Final = 2.0
+KNOWLEDGE_PATIENTS: Final = 2.0
 """An annotated share counts as much as this many patients."""
 _REPORTED: Final = 0.9
 
@@ -183,8 +183,8 @@ class Scorer:
             n_P[row] + _PROFILE_PRIOR
         )
         known_PT = sp.csr_matrix(lib.share_TD[:, columns].T)
-        trust_P = np.where(lib.annotated_D[columns] > 0, _KNOWLEDGE_PATIENTS, 0).astype(np.float32)
-        both_PT = sp.csr_matrix(known_PT * _KNOWLEDGE_PATIENTS + count_PT)
+        trust_P = np.where(lib.annotated_D[columns] > 0, KNOWLEDGE_PATIENTS, 0).astype(np.float32)
+        both_PT = sp.csr_matrix(known_PT * KNOWLEDGE_PATIENTS + count_PT)
         row = np.repeat(np.arange(size), np.diff(both_PT.indptr))
         both_PT.data = np.minimum(both_PT.data / (n_P[row] + trust_P[row]), 1)
         content = sp.diags(lib.content_T)
@@ -248,6 +248,23 @@ class Scorer:
         }
         for name, values in mine.items():
             found[name][columns] = values
+        return found
+
+    def below(self, term: int) -> Ints:
+        """The findings at and below a term."""
+        below = self._k["below"]
+        return np.asarray(below.indices[below.indptr[term] : below.indptr[term + 1]], np.int64)
+
+    def share_of(self, columns: Sequence[int]) -> NDArray[np.float64]:
+        """Share of patients with each finding, from annotations and published patients, (T, len(columns))."""
+        lib = self.library
+        found = np.asarray(lib.share_TD[:, list(columns)].todense(), np.float64)
+        for at, column in enumerate(columns):
+            own = np.flatnonzero(lib.case_C == column)
+            if len(own):
+                had = np.asarray(lib.case_CT[own].sum(0)).ravel()
+                trust = KNOWLEDGE_PATIENTS if lib.annotated_D[column] else 0.0
+                found[:, at] = (trust * found[:, at] + had) / (trust + len(own))
         return found
 
     @cached_property

@@ -39,6 +39,7 @@ class Library:
     """Columns and their evidence; build one with ``build``.
 
     Attributes:
+        annotations: the rows that it was built from.
         codes, names: by column.
         candidate_D: whether a column is ranked (OMIM, or a patients' disease).
         own_D: findings annotated to the code itself; ``merged_D``: whether an ORPHA entry was added to it.
@@ -50,6 +51,7 @@ class Library:
     """
 
     knowledge: Knowledge
+    annotations: Annotations
     codes: tuple[str, ...]
     names: tuple[str, ...]
     candidate_D: NDArray[np.bool_]
@@ -181,6 +183,7 @@ def build(
     x_linked[[at for at in column[inherited.disease_R] if at >= 0]] = True
     return Library(
         knowledge=knowledge,
+        annotations=annotations,
         codes=tuple(codes),
         names=tuple(names),
         candidate_D=np.array([not code.startswith("ORPHA:") for code in codes], bool),

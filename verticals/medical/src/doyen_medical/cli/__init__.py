@@ -1,0 +1,16 @@
+"""``doyen medical …``: one module a command, imported when it is called."""
+
+from __future__ import annotations
+
+import typer
+
+from doyen_medical.cli.diagnose import diagnose
+from doyen_medical.cli.evaluate import evaluate
+from doyen_medical.cli.knowledge import app as knowledge
+from doyen_medical.cli.train import app as train
+
+app = typer.Typer(no_args_is_help=True, help="Rare-disease differential: ranked, explained, with sources.")
+app.command()(diagnose)
+app.command()(evaluate)
+app.add_typer(knowledge, name="knowledge")
+app.add_typer(train, name="train")

@@ -1,0 +1,247 @@
+"""From a patient's file or findings to the report; torch is never imported here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import cache, cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from doyen_schemas import DoyenError
+
+if TYPE_CHECKING:
+    from doyen_medical.cases import Sex
+    from doyen_medical.formats.record import PatientRecord
+    from doyen_medical.formats.validate import Notice
+    from doyen_medical.knowledge.store import Knowledge
+    from doyen_medical.rank.ranker import Ranker, Ranking
+    from doyen_medical.report.model import Abstention, Candidate, MedicalReport, Question, Term
+
+PIPELINE_VERSION: Final = "1"
+PROFILES: Final = ("fail", "fix", "warn")
+MOST_CANDIDATES: Final = 50
+Profile = Literal["fail", "fix", "warn"]
+
+
+class Diagnoser:
+    """Ranks rare diseases for a patient, with the evidence, on a CPU and offline.
+
+    Args:
+        top: how many candidates a report shows, 1 to 50.
+        profile: what happens to obsolete, foreign or contradictory findings: ``fail``, ``fix`` or ``warn``.
+
+    Keep one and use it for many patients: the knowledge is read at the first. Raises MED-020 for another value.
+    """
+
+    def __init__(self, *, top: int = 10, profile: Profile = "fix") -> None:
+        if not 1 <= top <= MOST_CANDIDATES:
+            raise DoyenError(
+                "MED-020", f"top is {top}; it must be 1 to {MOST_CANDIDATES}.", "Choose another number."
+            )
+        if profile not in PROFILES:
+            raise DoyenError(
+                "MED-020",
+                f"profile is {profile!r}; it must be one of {', '.join(PROFILES)}.",
+                "Choose one of them.",
+            )
+        self._top, self._profile = top, profile
+
+    @cached_property
+    def _knowledge(self) -> Knowledge:
+        from doyen_medical.knowledge.store import load
+
+        return load()
+
+    @cached_property
+    def _ranker(self) -> Ranker:
+        return _production()
+
+    def diagnose(self, path: str | Path) -> MedicalReport:
+        """The report of a phenopacket, FHIR R4 bundle, term list or note. Raises MED-05x for one that cannot be read."""
+        from doyen_medical.formats.read import read_file
+
+        path = Path(path)
+        return self.diagnose_record(read_file(path, self._knowledge), path)
+
+    def diagnose_text(self, note: str) -> MedicalReport:
+        """The report of a clinical note. Raises MED-054 when it names no finding."""
+        from doyen_medical.formats.read import read_note
+
+        return self.diagnose_record(read_note(note, self._knowledge))
+
+    def diagnose_terms(
+        self,
+        observed: Iterable[str],
+        excluded: Iterable[str] = (),
+        *,
+        sex: Sex = "",
+        age: float | None = None,
+    ) -> MedicalReport:
+        """The report of HPO ids, with sex and age in years where known. Raises MED-054 when none is a finding."""
+        from doyen_medical.formats.record import PatientRecord, checked_count
+
+        ids = checked_count(list(observed), list(excluded))
+        return self.diagnose_record(PatientRecord("", "terms", *ids, sex=sex, age=age))
+
+    def diagnose_record(self, record: PatientRecord, path: Path | None = None) -> MedicalReport:
+        """The report of what was read from ``path``. Raises MED-054 (nothing left to rank), MED-058 (profile fail)."""
+        from doyen_medical.formats.validate import patient_of, validate
+        from doyen_medical.report.complete import complete
+
+        ontology = self._knowledge.ontology
+        checked, notices = validate(record, ontology, self._profile)
+        began = time.perf_counter()
+        ranking = self._ranker.rank(patient_of(checked, ontology))
+        seconds = round(time.perf_counter() - began, 4)
+        return complete(self._report(record, checked, notices, ranking, seconds), path)
+
+    def _report(
+        self,
+        given: PatientRecord,
+        record: PatientRecord,
+        notices: Sequence[Notice],
+        ranking: Ranking,
+        seconds: float,
+    ) -> MedicalReport:
+        from doyen_medical.report import model as r
+        from doyen_schemas import Stage
+
+        knowledge = self._knowledge
+        shown = ranking.columns[: min(self._top, len(ranking.chances))]
+        adapter, digest = _release()
+        return r.MedicalReport(
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            input_sha256=_digest(given),
+            patient=r.Patient(
+                source=record.source, sex=record.sex, age_years=record.age,
+                observed=[self._term(id) for id in record.observed],
+                excluded=[self._term(id) for id in record.excluded],
+                notices=[r.Notice(**asdict(notice)) for notice in notices],
+                quotes=[r.Quote(**asdict(quote)) for quote in record.quotes],
+            ),
+            abstained=_abstention(ranking.abstain),
+            candidates=[
+                self._candidate(rank, int(column), float(chance), record)
+                for rank, (column, chance) in enumerate(zip(shown, ranking.chances, strict=False), start=1)
+            ],
+            other_probability=round(ranking.none, 4),
+            questions=self._questions(record, ranking),
+            absent_code_systems=list(knowledge.maps.absent),
+            stages=[
+                Stage(
+                    name="rank", state="ran", version=adapter, seconds=seconds,
+                    counts={"findings": len(record.observed), "candidates": len(ranking.columns)},
+                )
+            ],
+            knowledge_version=knowledge.version,
+            versions={
+                "doyen-medical": version("doyen-medical"),
+                "pipeline": PIPELINE_VERSION,
+                "adapter": adapter,
+                "adapter_digest": digest,
+            },
+        )  # fmt: skip
+
+    def _questions(self, record: PatientRecord, ranking: Ranking) -> list[Question]:
+        from doyen_medical.explain.question import next_questions
+        from doyen_medical.report.model import Question
+
+        ontology, codes = self._knowledge.ontology, self._ranker.library.codes
+        asked = [ontology.number[id] for id in (*record.observed, *record.excluded)]
+        judged = [int(column) for column in ranking.columns[: len(ranking.chances)]]
+        return [
+            Question(
+                finding=self._term(ontology.ids[question.term]), gain_bits=question.gain_bits,
+                raises=[codes[c] for c in question.raises], lowers=[codes[c] for c in question.lowers],
+            )
+            for question in next_questions(self._ranker.scorer, judged, list(ranking.chances), asked)
+        ]  # fmt: skip
+
+    def _candidate(self, rank: int, column: int, chance: float, record: PatientRecord) -> Candidate:
+        from doyen_medical.codes.of_disease import codes_of
+        from doyen_medical.explain.evidence import Explainer
+        from doyen_medical.report import model as r
+
+        library, knowledge = self._ranker.library, self._knowledge
+        ontology, code = knowledge.ontology, library.codes[column]
+        weights = Explainer(library).weigh(
+            column,
+            [ontology.number[id] for id in record.observed],
+            [ontology.number[id] for id in record.excluded],
+        )
+        patients, annotated = int(library.patients_D[column]), int(library.annotated_D[column])
+        basis: Literal["patients-and-literature", "patients", "literature"] = (
+            "literature" if not patients else "patients-and-literature" if annotated else "patients"
+        )
+        return r.Candidate(
+            rank=rank, code=code, name=library.names[column], name_zh=knowledge.maps.names_zh.get(code),
+            probability=round(chance, 4), basis=basis, published_patients=patients, annotated_findings=annotated,
+            genes=list(knowledge.genes.get(code, ())),
+            codes=[
+                r.Code(system=c.system, code=c.code, label=c.label, relation=c.relation)
+                for c in codes_of(code, knowledge.maps)
+            ],
+            evidence=[
+                r.Weight(
+                    finding=self._term(ontology.ids[w.term]), observed=w.observed, role=w.role,
+                    log10_ratio=w.log10_ratio, by=None if w.by is None else self._term(ontology.ids[w.by]),
+                    share=None if w.share is None else round(w.share, 3), patients=w.patients, examined=w.examined,
+                    sources=list(w.sources),
+                )
+                for w in weights
+            ],
+            unexplained=[self._term(ontology.ids[w.term]) for w in weights if w.role == "unexplained"],
+        )  # fmt: skip
+
+    def _term(self, id: str) -> Term:
+        from doyen_medical.report.model import Term
+
+        ontology = self._knowledge.ontology
+        return Term(
+            id=id, label=ontology.labels[ontology.number[id]], label_zh=self._knowledge.maps.labels_zh.get(id)
+        )
+
+
+def _abstention(reason: str) -> Abstention | None:
+    from doyen_medical.rank.ranker import REASONS
+    from doyen_medical.report.model import Abstention
+
+    return Abstention(reason=reason, message=REASONS[reason]) if reason else None
+
+
+def _digest(record: PatientRecord) -> str:
+    """sha256 of what was read, so that the audit log names the input without holding it."""
+    return hashlib.sha256(json.dumps(asdict(record), sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def _production() -> Ranker:
+    """The ranking of production, once a process."""
+    from doyen_medical import weights
+    from doyen_medical.knowledge.store import load
+    from doyen_medical.rank.library import build
+
+    knowledge = load()
+    return weights.ranker(build(knowledge, knowledge.annotations, weights.patients()))
+
+
+def _release() -> tuple[str, str]:
+    from doyen_medical import weights
+
+    return weights.release()
+
+
+def diagnose_file(path: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+    """One patient of a batch."""
+    return _diagnoser(int(options["top"]), options["profile"]).diagnose(path).model_dump(mode="json")
+
+
+@cache
+def _diagnoser(top: int, profile: Profile) -> Diagnoser:
+    return Diagnoser(top=top, profile=profile)
