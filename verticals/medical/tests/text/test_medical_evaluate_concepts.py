@@ -51,12 +51,12 @@ def test_a_bad_line_is_named_without_its_text(tmp_path: Path, line: str, message
 
 
 def test_a_missing_or_empty_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DoyenError, match="MED-040"):
+    with pytest.raises(DoyenError, match="MED-010"):
         read_corpus(tmp_path / "none.tsv")
     with pytest.raises(DoyenError, match="MED-040"):
         read_corpus(write(tmp_path, "\n\n"))
     (tmp_path / "b.gz").write_bytes(b"\x1f\x8bnot gzip")
-    with pytest.raises(DoyenError, match="MED-041"):
+    with pytest.raises(DoyenError, match="MED-011"):
         read_corpus(tmp_path / "b.gz")
 
 

@@ -6,7 +6,6 @@ are pooled over documents (micro). Alternative and replaced ids are the terms th
 
 from __future__ import annotations
 
-import gzip
 import re
 import time
 from collections.abc import Iterable, Iterator
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doyen_evaluation.resample import group_weights, interval
+from doyen_medical.cases import read_text
 from doyen_medical.knowledge.ontology import Ontology
 from doyen_medical.knowledge.store import load
 from doyen_medical.text.concepts import Recogniser
@@ -42,19 +42,10 @@ class Text:
 def read_corpus(path: Path, limit: int | None = None) -> list[Text]:
     """The texts of a file, gzipped or not: an id, the text, then ``start<TAB>end<TAB>words<TAB>HP:…``, a blank line.
 
-    Raises MED-040 (no such file, no text) and MED-041 (a line that breaks the format, with its number).
+    Raises MED-010 (no such file), MED-011 (no UTF-8, damaged), MED-040 (no text) and MED-041 (a line that breaks the
+    format, with its number).
     """
-    if not path.is_file():
-        raise DoyenError("MED-040", f"data file not found: {path}.", "Name an existing file with --data.")
-    try:
-        content = path.read_bytes()
-        text = (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content).decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise DoyenError(
-            "MED-041",
-            f"{path.name} cannot be decoded ({type(error).__name__}).",
-            "It must be UTF-8, plain or gzip.",
-        ) from error
+    text = read_text(path).removeprefix("\ufeff")
     found: list[Text] = []
     for block in _blocks(text):
         if limit is not None and len(found) == limit:
@@ -104,7 +95,7 @@ def _bad(file: str, number: int, rule: str) -> DoyenError:
 def evaluate_file(path: Path, limit: int | None = None) -> dict[str, Any]:
     """The protocol ``concepts`` on a file, with 95 % intervals over documents.
 
-    Raises MED-040, MED-041, and what loading the knowledge raises.
+    Raises what ``read_corpus`` raises, and what loading the knowledge raises.
     """
     corpus = read_corpus(path, limit)
     knowledge = load()

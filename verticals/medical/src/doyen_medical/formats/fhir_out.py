@@ -9,9 +9,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
+from doyen_medical.cases import Sex
 from doyen_medical.formats.record import PatientRecord
+
+if TYPE_CHECKING:
+    from doyen_medical.report.model import MedicalReport
 
 SYSTEMS: Final = {
     "OMIM": "http://www.omim.org",
@@ -25,24 +29,23 @@ SYSTEMS: Final = {
 }
 _TERMINOLOGY: Final = "http://terminology.hl7.org/CodeSystem/"
 _SPACE: Final = uuid.UUID("6f1c4a52-0f5e-5b0a-9f0e-2d5a5f0b7c11")
+_SEX: Final[dict[str, Sex]] = {"F": "F", "M": "M"}
 _GENDER: Final = {"F": "female", "M": "male"}
 _ORIGIN: Final = "urn:doyen:medical:"
-
-Relation = Literal["exact", "broader", "narrower"]
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A ranked disease: its code (``OMIM:…``), name, probability, the findings that support it, other codes.
 
-    ``codes`` are (system, code, label, relation); an inexact one is marked, since it says more or less than the disease.
+    ``codes`` are (system, code, label, relation: exact, broader or narrower); an inexact one is marked, since it says more or less than the disease.
     """
 
     code: str
     name: str
     probability: float
     supporting: tuple[str, ...] = ()
-    codes: tuple[tuple[str, str, str, Relation], ...] = ()
+    codes: tuple[tuple[str, str, str, str], ...] = ()
 
 
 def to_fhir(
@@ -160,3 +163,27 @@ def _add(entries: list[dict[str, Any]], resource: dict[str, Any], patient: str, 
     url = uuid.uuid5(_SPACE, f"{patient}\n{resource['resourceType']}\n{name}").urn
     entries.append({"fullUrl": url, "resource": resource})
     return url
+
+
+def fhir_of_report(report: MedicalReport, subject: str = "") -> dict[str, Any]:
+    """The FHIR bundle of a report, its candidates in the report's order."""
+    patient = report.patient
+    record = PatientRecord(
+        id=report.input_sha256, source="terms",
+        observed=tuple(term.id for term in patient.observed), excluded=tuple(term.id for term in patient.excluded),
+        sex=_SEX.get(patient.sex, ""),
+    )  # fmt: skip
+    candidates = [
+        Candidate(
+            candidate.code, candidate.name, candidate.probability,
+            tuple(weight.finding.id for weight in candidate.evidence if weight.role == "supports" and weight.observed),
+            tuple((code.system, code.code, code.label, code.relation) for code in candidate.codes),
+        )
+        for candidate in report.candidates
+    ]  # fmt: skip
+    return to_fhir(
+        record, candidates,
+        labels={term.id: term.label for term in (*patient.observed, *patient.excluded)},
+        knowledge_version=report.knowledge_version, issued=report.created,
+        abstained=report.abstained.message if report.abstained else "", subject=subject,
+    )  # fmt: skip

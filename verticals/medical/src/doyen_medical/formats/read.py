@@ -45,9 +45,20 @@ def read_file(path: Path, knowledge: Knowledge, recogniser: Recogniser | None = 
 
 def read_note(text: str, knowledge: Knowledge, recogniser: Recogniser | None = None) -> PatientRecord:
     """``from_note`` with this knowledge's names and, where they were built, its Chinese labels."""
-    labels = knowledge.maps.labels_zh
-    chinese = ChineseRecogniser.of(knowledge.ontology, labels) if labels else None
-    return from_note(text, recogniser or Recogniser.of(knowledge.ontology), chinese)
+    english, chinese = _recognisers(knowledge)
+    return from_note(text, recogniser or english, chinese)
+
+
+_MADE: dict[str, tuple[Recogniser, ChineseRecogniser | None]] = {}
+
+
+def _recognisers(knowledge: Knowledge) -> tuple[Recogniser, ChineseRecogniser | None]:
+    """The recognisers of a knowledge version, made once a process: they take seconds."""
+    if knowledge.version not in _MADE:
+        labels = knowledge.maps.labels_zh
+        chinese = ChineseRecogniser.of(knowledge.ontology, labels) if labels else None
+        _MADE[knowledge.version] = (Recogniser.of(knowledge.ontology), chinese)
+    return _MADE[knowledge.version]
 
 
 def _text(path: Path) -> str:
