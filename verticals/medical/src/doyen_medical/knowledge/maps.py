@@ -177,8 +177,13 @@ def _mondo(folder: Path) -> tuple[dict[str, list[Code]], list[str]]:
 
 def _sssom(text: str) -> list[tuple[str, str, str]]:
     lines = [line.split("\t") for line in text.splitlines() if line and not line.startswith("#")]
-    at = [lines[0].index(name) for name in ("subject_id", "object_id", "object_label")]
-    return [(row[at[0]], row[at[1]], row[at[2]]) for row in lines[1:] if len(row) > max(at)]
+    mondo, code = (lines[0].index(name) for name in ("subject_id", "object_id"))
+    label = lines[0].index("object_label") if "object_label" in lines[0] else None  # MeSH's file has none
+    return [
+        (row[mondo], row[code], row[label] if label is not None else "")
+        for row in lines[1:]
+        if len(row) == len(lines[0])
+    ]
 
 
 def _orpha(text: str) -> dict[str, list[tuple[str, str]]]:
