@@ -63,7 +63,9 @@ def test_importing_is_cheap_and_loads_nothing_heavy(module: str) -> None:
     pytest.fail(f"importing {module} takes {best:.2f} s of a usual CPU; the limit is {LIMITS[module]} s")
 
 
-@pytest.mark.parametrize("module", ["doyen_data", "doyen_modeling", "doyen_training", "doyen_evaluation"])
+@pytest.mark.parametrize(
+    "module", ["doyen_data", "doyen_modeling", "doyen_retrieval", "doyen_training", "doyen_evaluation"]
+)
 def test_the_training_core_loads_heavy_parts_on_use(module: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", IMPORT.format(module=module, heavy=HEAVY, reference=REFERENCE)],
