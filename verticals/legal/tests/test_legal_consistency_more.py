@@ -283,3 +283,8 @@ def test_the_date_of_a_preamble_behind_a_long_cover_counts() -> None:
     text = cover + CONTRACT.replace("December 31, 2014", "May 3, 2006")
     [(place, _)] = found("", "date-order", text)
     assert place == "May 3, 2006"
+
+
+def test_an_exhibit_that_is_only_ever_referred_to_by_another_word_is_there() -> None:
+    base = CONTRACT + "\n\nSCHEDULE 1\nThe prices.\n\nSCHEDULE 2\nThe forms.\n"
+    assert not found("The prices are in Annex 1.", "dangling-exhibit", base)

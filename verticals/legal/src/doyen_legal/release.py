@@ -167,6 +167,7 @@ def card(release: AdapterRelease, metrics: Mapping[str, Any]) -> str:
             metrics["consistency"],
             {
                 "recall": "recall",
+                "recall_beyond_notes": "recall without notes",
                 "precision": "precision",
                 "false_alarms_per_contract": "alarms an untouched contract",
             },

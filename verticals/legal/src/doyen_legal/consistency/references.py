@@ -480,7 +480,7 @@ def _called_otherwise(
         len(spans) == 1
         and spans[0][0] > _TITLE_CHARS
         and any(
-            label in labels and label in referred[other]
+            label in labels and label in referred.get(other, ())
             for other, labels in attached.items()
             if other != kind
         )
