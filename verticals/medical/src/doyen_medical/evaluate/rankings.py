@@ -226,12 +226,13 @@ def _floors(
     ]
     of_paper = np.unique([case.paper for case in cases], return_inverse=True)[1]
     own_N = np.array([outcome.place for outcome in outcomes])
+    score = floors.methods(library)
+    places: dict[str, Floats] = {}
+    for at_case, (case, columns) in enumerate(zip(cases, right, strict=True)):
+        for name, values in score(case.patient).items() if case.patient.terms else ():
+            places.setdefault(name, np.full(len(cases), MISSED))[at_case] = place(values, columns)
     result: dict[str, Any] = {}
-    for name, score in floors.methods(library).items():
-        place_N = np.array([
-            place(score(case.patient), columns) if case.patient.terms else MISSED
-            for case, columns in zip(cases, right, strict=True)
-        ])  # fmt: skip
+    for name, place_N in places.items():
         result[name] = {level: _round((place_N < k).mean()) for level, k in _LEVELS.items()}
         result[name]["strata"] = {}
         for kind in STRATA:

@@ -163,7 +163,8 @@ def build(
     present = np.unique(findings.disease_R)
     codes = [annotations.diseases[d] for d in present]
     name = dict(zip(annotations.diseases, annotations.names, strict=True))
-    extra = {case.disease: case.disease_name for case in cases if case.disease not in set(codes)}
+    known = set(codes)
+    extra = {case.disease: case.disease_name for case in cases if case.disease not in known}
     codes += sorted(extra)
     names = [name.get(code) or extra[code] for code in codes]
     column = np.full(len(annotations.diseases), -1)

@@ -17,6 +17,7 @@ from doyen_medical.knowledge.ontology import PHENOTYPE, Ontology
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 _KEPT: Final = 600
+_STEPS: Final = 0xFFFF
 
 
 def ancestor_matrix(ontology: Ontology) -> sp.csr_matrix:
@@ -33,20 +34,21 @@ def ancestor_matrix(ontology: Ontology) -> sp.csr_matrix:
 
 
 def highest(ancestors: sp.csr_matrix, column: Ints, term: Ints, value: Floats, columns: int) -> sp.csr_matrix:
-    """The highest ``value`` at or below each term, for each column: (T, D)."""
+    """The highest ``value`` (a share in [0, 1]) at or below each term, for each column: (T, D)."""
     size = ancestors.shape[0]
     counts = np.diff(ancestors.indptr)[term]
     starts = np.repeat(ancestors.indptr[term] - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts)
     above = ancestors.indices[starts + np.arange(counts.sum())].astype(np.int64)
-    key = above * columns + np.repeat(column, counts)
-    values = np.repeat(value, counts)
-    order = np.lexsort((-values, key))
-    key, values = key[order], values[order]
-    first = np.ones(len(key), bool)
-    first[1:] = key[1:] != key[:-1]
-    key = key[first]
+    # One sort of whole numbers is many times faster than a lexsort; 16 bits of a share are enough.
+    packed = (above * columns + np.repeat(column, counts)) << 16
+    packed += np.repeat(np.round(value * _STEPS).astype(np.int64), counts)
+    packed.sort()
+    last = np.ones(len(packed), bool)
+    last[:-1] = (packed[1:] >> 16) != (packed[:-1] >> 16)
+    packed = packed[last]
+    key, values = packed >> 16, (packed & _STEPS) / _STEPS
     starts_T = np.searchsorted(key, np.arange(size + 1) * columns)
-    return sp.csr_matrix((values[first].astype(np.float32), key % columns, starts_T), shape=(size, columns))
+    return sp.csr_matrix((values.astype(np.float32), key % columns, starts_T), shape=(size, columns))
 
 
 def rows_of(sets: Sequence[Sequence[int]], size: int) -> sp.csr_matrix:
