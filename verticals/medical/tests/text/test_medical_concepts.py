@@ -138,3 +138,23 @@ def test_any_text_gives_mentions_inside_it(recogniser: Recogniser, text: str) ->
     assert all(0 <= mention.start < mention.end <= len(text) for mention in mentions)
     assert all(mention.id in recogniser.ontology.number for mention in mentions)
     assert mentions == recogniser.recognise(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("cornea, hyperopia, and astigmatism", "Corneal astigmatism"),
+        ("spasticity and cerebellar ataxia", "Spastic ataxia"),
+        ("nasal hypoplasia, and a flat nasal bridge", "Hypoplastic nasal bridge"),
+        ("kidney, short stature, and brain anomalies", "Abnormality of the kidney"),
+        ("limb and anal malformations", "Abnormal morphology of the limbic system"),
+    ],
+)
+def test_a_list_of_complete_findings_shares_nothing(recogniser: Recogniser, text: str, label: str) -> None:
+    assert label not in found(recogniser, text)
+
+
+def test_a_counting_adjective_holds_for_each_finding_of_a_list(recogniser: Recogniser) -> None:
+    assert "Multiple lipomas" in found(
+        recogniser, "Multiple angiofibromas, collagenomas, and lipomas were seen."
+    )

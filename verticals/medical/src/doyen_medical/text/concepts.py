@@ -29,6 +29,9 @@ _LAST: Final = frozenset({"and", "or", "/", "&", "plus"})
 _HEADS: Final = word_list("abnormal_nouns")
 _ANATOMY: Final = frozenset({"small intestine", "small bowel", "large intestine", "large bowel"})
 _ABSENT: Final = word_class("absent")
+_QUALITY_NOUNS: Final = word_list("quality_nouns")
+_SHARED: Final = frozenset({"multiple", "numerous", "recurrent", "frequent"})
+"""Adjectives that count findings, each of a list."""
 _AMBIGUOUS: Final = word_list("ambiguous_words")
 _AMBIGUOUS_SHORT: Final = word_list("ambiguous_abbreviations")
 _SHORT: Final = re.compile(r"\b[A-Z][A-Za-z0-9-]{1,9}\b")
@@ -89,7 +92,8 @@ class Window(NamedTuple):
         if "coordinator" not in roles:
             return True
         if left_out:
-            return not self.before_word and not self.before_of
+            noun_alone = found[0].normal in _QUALITY_NOUNS and found[1].role != "of"
+            return not (self.before_word or self.before_of or noun_alone)
         listed = any(token.normal in _LAST for token in self.tokens)
         return listed or not (self.after_word or self.before_word)
 
@@ -196,10 +200,11 @@ class Recogniser:
                     hit = self._look_up(tokens, contiguous=left_out == 0, parted=any(parted[first:last]))
                     if hit and self._denied(tokens):
                         continue
-                    if (
-                        hit
-                        and window.allows(tokens, hit, left_out)
-                        and (not left_out or _one_list(phrase, places, kept, hit.depth))
+                    if hit is None or not window.allows(tokens, hit, left_out):
+                        continue
+                    if not left_out or (
+                        _one_list(phrase, places, kept, hit.depth)
+                        and not self._complete_item(phrase, places, kept, parted)
                     ):
                         yield (
                             window.span,
@@ -218,10 +223,39 @@ class Recogniser:
                 fewer = [words[0], *(word for word in words[1:-1] if not _is_modifier(word)), words[-1]]
                 hit = self.dictionary.in_any_order(fewer) if len(fewer) < len(words) else None
             return hit
-        hit = self.dictionary.in_order(words, reading_order(tokens))
+        reading = reading_order(tokens)
+        hit = self.dictionary.in_order(words, reading)
         if contiguous:
-            return hit if hit and hit.depth <= 1 else None
+            own = tuple(map(stem, reading)) in self.dictionary.coordinated
+            return hit if hit and hit.depth <= 1 and own else None
         return hit if hit and hit.rank < RELATED else None
+
+    def _complete_item(
+        self, phrase: list[Token], places: list[int], kept: list[int], parted: list[bool]
+    ) -> bool:
+        """Whether an item that shares nothing stands in the list: a finding between, or before the first coordinator.
+
+        ``cornea, hyperopia, and astigmatism`` is no corneal astigmatism, ``spasticity and ataxia`` no spastic ataxia.
+        """
+        before, after = next((a, b) for a, b in pairwise(kept) if b > a + 1)
+        if before == kept[0] and phrase[places[before]].normal in _SHARED:
+            return False
+        items = [list(range(kept[0], before + 1))] if parted[before] else []
+        item: list[int] = []
+        for place in range(before + 1, after):
+            if parted[place - 1] and item:
+                items.append(item)
+                item = []
+            item.append(place)
+        if item and parted[after - 1]:
+            items.append(item)
+        return any(self._is_finding([phrase[places[place]].normal for place in item]) for item in items)
+
+    def _is_finding(self, words: list[str]) -> bool:
+        found = self.dictionary.words.get(tuple(words))
+        if found is None and len(words) > 1:
+            found = self.dictionary.stem_bags.get(tuple(sorted(map(stem, words))))
+        return found is not None and found[0] < DERIVED
 
     def _denied(self, tokens: Sequence[Token]) -> bool:
         """``Absence of seizures`` denies seizures and is no absence seizure; absence of the thumb is a finding."""

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from doyen_medical.knowledge.ontology import PHENOTYPE, Ints, Ontology
-from doyen_medical.text.lexicon import word_list
+from doyen_medical.text.lexicon import further_names, word_list
 from doyen_medical.text.tokens import Token, tokenise
 from doyen_medical.text.words import stem, word_class
 
@@ -37,13 +37,15 @@ class Hit(NamedTuple):
 
 @dataclass(frozen=True)
 class Dictionary:
-    """Key to (rank, number of ancestors, term number), the smallest of its names."""
+    """Key to (rank, number of ancestors, term number), the smallest of its names; ``coordinated`` holds the stems of
+    names with an *and* or *or* of their own."""
 
     words: dict[Key, tuple[int, int, int]] = field(default_factory=dict)
     stems: dict[Key, tuple[int, int, int]] = field(default_factory=dict)
     stem_bags: dict[Key, tuple[int, int, int]] = field(default_factory=dict)
     class_bags: dict[Key, tuple[int, int, int]] = field(default_factory=dict)
     class_order: dict[Key, tuple[int, int, int]] = field(default_factory=dict)
+    coordinated: set[Key] = field(default_factory=set)
     vocabulary: set[str] = field(default_factory=set)
     abbreviations: dict[str, int] = field(default_factory=dict)
 
@@ -103,6 +105,9 @@ def build(ontology: Ontology) -> Dictionary:
                     dictionary.abbreviations.setdefault(synonym.text, term)
             else:
                 _add(dictionary, synonym.text, rank, term, generality)
+    for name, id in further_names().items():
+        if id in ontology.number:
+            _add(dictionary, name, EXACT, ontology.number[id], generality)
     return dictionary
 
 
@@ -118,6 +123,8 @@ def _add(dictionary: Dictionary, name: str, rank: int, term: int, generality: In
             continue
         value = (max(rank, DERIVED) if derived else rank, int(generality[term]), term)
         reading = reading_order(tokens)
+        if any(token.role == "coordinator" for token in tokenise(form)):
+            dictionary.coordinated.add(tuple(map(stem, reading)))
         dictionary.vocabulary.update(map(word_class, words))
         for table, key in (
             (dictionary.words, tuple(words)),
