@@ -18,25 +18,24 @@ from doyen_medical.text.abbreviations import definitions
 from doyen_medical.text.dictionary import DERIVED, RELATED, Dictionary, Hit, build, reading_order
 from doyen_medical.text.lexicon import word_list
 from doyen_medical.text.tokens import Token, phrases, sentences, tokenise
+from doyen_medical.text.windows import (
+    GAP,
+    LONGEST,
+    Window,
+    choices,
+    is_modifier,
+    kept_tokens,
+    one_list,
+)
 from doyen_medical.text.words import stem, word_class
 
-_LONGEST: Final = 9
-"""Words of the longest window."""
-_GAP: Final = 2
-"""What it costs to leave a conjunct out."""
-_LAST: Final = frozenset({"and", "or", "/", "&", "plus"})
-"""What stands before the last item of a list."""
-_HEADS: Final = word_list("abnormal_nouns")
 _ANATOMY: Final = frozenset({"small intestine", "small bowel", "large intestine", "large bowel"})
 _ABSENT: Final = word_class("absent")
-_QUALITY_NOUNS: Final = word_list("quality_nouns")
 _SHARED: Final = frozenset({"multiple", "numerous", "recurrent", "frequent"})
 """Adjectives that count findings, each of a list."""
 _AMBIGUOUS: Final = word_list("ambiguous_words")
 _AMBIGUOUS_SHORT: Final = word_list("ambiguous_abbreviations")
 _SHORT: Final = re.compile(r"\b[A-Z][A-Za-z0-9-]{1,9}\b")
-_ADJECTIVAL: Final = ("al", "ar", "ic", "ous", "ive", "ary")
-_MODIFIERS: Final = word_list("modifiers")
 
 
 class Mention(NamedTuple):
@@ -46,56 +45,6 @@ class Mention(NamedTuple):
     end: int
     id: str
     nested: bool = False
-
-
-class Window(NamedTuple):
-    """A stretch of a phrase and what stands around it."""
-
-    span: tuple[int, int]
-    tokens: list[Token]
-    after_word: bool
-    before_word: bool
-    before_of: bool
-    hyphenated: bool
-    proper_name: bool
-
-    @classmethod
-    def of(cls, text: str, phrase: list[Token], first: int, last: int) -> Window:
-        """The words from ``phrase[first]`` to ``phrase[last]``."""
-        start, end = phrase[first].start, phrase[last].end
-        following = phrase[last + 1].role if last + 1 < len(phrase) else ""
-        return cls(
-            (start, end),
-            phrase[first : last + 1],
-            first > 0 and phrase[first - 1].role == "word",
-            following == "word",
-            following == "of",
-            text[max(0, start - 1) : start] == "-" or text[end : end + 1] == "-",
-            any(text[token.start].isupper() for token in phrase[first : last + 1])
-            and _in_sentence(text, start),
-        )
-
-    def allows(self, found: Sequence[Token], hit: Hit, left_out: int) -> bool:
-        """Whether the words found make a whole phrase here rather than parts of two."""
-        roles = {token.role for token in self.tokens}
-        if hit.depth and (self.hyphenated or (self.before_word and roles & {"of", "be"})):
-            return False
-        if hit.depth and self.before_word and len(found) > 1 and found[-1].normal.endswith(_ADJECTIVAL):
-            return False
-        if hit.depth == 2 and self.proper_name:
-            return False
-        if "be" in roles and (self.before_word or self.before_of):
-            return False
-        head_alone = found[0].normal in _HEADS and not (len(found) == 1 or found[1].role == "of")
-        if hit.depth == 2 and head_alone:
-            return False
-        if "coordinator" not in roles:
-            return True
-        if left_out:
-            noun_alone = found[0].normal in _QUALITY_NOUNS and found[1].role != "of"
-            return not (self.before_word or self.before_of or noun_alone)
-        listed = any(token.normal in _LAST for token in self.tokens)
-        return listed or not (self.after_word or self.before_word)
 
 
 class _Found(NamedTuple):
@@ -167,7 +116,7 @@ class Recogniser:
             if token.role in ("word", "barrier") and token.normal[0].isalnum()
         ]
         for first in range(len(places)):
-            for last in range(first, min(first + _LONGEST, len(places))):
+            for last in range(first, min(first + LONGEST, len(places))):
                 words = tuple(tokens[place].normal for place in places[first : last + 1])
                 hit = self.dictionary.words.get(words)
                 if hit is None or (len(words) == 1 and words[0] in _AMBIGUOUS):
@@ -185,25 +134,25 @@ class Recogniser:
             for place, following in pairwise(places)
         ]
         known = [
-            self.dictionary.knows(phrase[place].normal) or _is_modifier(phrase[place].normal)
+            self.dictionary.knows(phrase[place].normal) or is_modifier(phrase[place].normal)
             for place in places
         ]
         for first in range(len(places)):
-            for last in range(first, min(first + _LONGEST, len(places))):
+            for last in range(first, min(first + LONGEST, len(places))):
                 if not (known[first] and known[last]):
                     continue
                 window = Window.of(text, phrase, places[first], places[last])
-                for kept, left_out in _choices(first, last, parted):
+                for kept, left_out in choices(first, last, parted):
                     if not all(known[place] for place in kept):
                         continue
-                    tokens = _tokens(phrase, places, kept)
+                    tokens = kept_tokens(phrase, places, kept)
                     hit = self._look_up(tokens, contiguous=left_out == 0, parted=any(parted[first:last]))
                     if hit and self._denied(tokens):
                         continue
                     if hit is None or not window.allows(tokens, hit, left_out):
                         continue
                     if not left_out or (
-                        _one_list(phrase, places, kept, hit.depth)
+                        one_list(phrase, places, kept, hit.depth)
                         and not self._complete_item(phrase, places, kept, parted)
                     ):
                         yield (
@@ -220,7 +169,7 @@ class Recogniser:
         if contiguous and not parted:
             hit = self.dictionary.in_any_order(words)
             if hit is None and len(words) > 2:
-                fewer = [words[0], *(word for word in words[1:-1] if not _is_modifier(word)), words[-1]]
+                fewer = [words[0], *(word for word in words[1:-1] if not is_modifier(word)), words[-1]]
                 hit = self.dictionary.in_any_order(fewer) if len(fewer) < len(words) else None
             return hit
         reading = reading_order(tokens)
@@ -298,10 +247,10 @@ class Recogniser:
                 other.term
                 for (a, b), others in found.items()
                 for other in others
-                if a <= start and end <= b and (a, b) != (start, end) and other.left_out != _GAP
+                if a <= start and end <= b and (a, b) != (start, end) and other.left_out != GAP
             ]
             for candidate in here:
-                if candidate.left_out == _GAP and candidate.term in inside:
+                if candidate.left_out == GAP and candidate.term in inside:
                     continue
                 ancestor_of_all = all(
                     candidate.term != term and candidate.term in self.ontology.ancestors(term)
@@ -312,16 +261,6 @@ class Recogniser:
         return mentions
 
 
-def _is_modifier(word: str) -> bool:
-    return word in _MODIFIERS or word.endswith("ly")
-
-
-def _in_sentence(text: str, start: int) -> bool:
-    """Whether the words before, in the same sentence, are written small: then a capital marks a name."""
-    before = text[max(0, start - 40) : start].rsplit("\n", 1)[-1].rsplit(". ", 1)[-1].split()
-    return bool(before) and before[-1][0].islower()
-
-
 def _punctuated(tokens: list[Token]) -> bool:
     return any(not token.normal[0].isalnum() and token.normal not in "/-" for token in tokens)
 
@@ -329,63 +268,7 @@ def _punctuated(tokens: list[Token]) -> bool:
 def _keep(found: _Spans, span: tuple[int, int], candidate: _Found) -> None:
     """The best candidate of a range; of a coordination each finding, as ``4th and 5th metacarpals`` has two."""
     here = found.setdefault(span, [])
-    gaps = all(other.left_out == _GAP for other in (*here, candidate))
+    gaps = all(other.left_out == GAP for other in (*here, candidate))
     rivals = [other for other in here if not gaps or other.term == candidate.term]
     if all(candidate < other for other in rivals):
         found[span] = [other for other in here if other not in rivals] + [candidate]
-
-
-def _choices(first: int, last: int, parted: list[bool]) -> Iterator[tuple[list[int], int]]:
-    """The words ``first`` to ``last``, whole and with each gap that leaves conjuncts out.
-
-    A gap begins or ends at a coordinator, and no coordinator stands between the words that stay.
-    """
-    whole = list(range(first, last + 1))
-    yield whole, 0
-    if last - first < 2 or not any(parted[first:last]):
-        return
-    for begin in range(first + 1, last):
-        if any(parted[first : begin - 1]):
-            break
-        for end in range(begin + 1, last + 1):
-            if (parted[begin - 1] or parted[end - 1]) and not any(parted[end:last]):
-                yield whole[: begin - first] + whole[end - first :], _GAP
-
-
-def _one_list(phrase: list[Token], places: list[int], kept: list[int], depth: int) -> bool:
-    """Whether what a gap leaves out, and what stays, are items of one list: the last one follows an and or an or.
-
-    An *of* between the items left out begins another phrase; an item with the head of its own needs no other.
-    """
-    before, after = next((a, b) for a, b in pairwise(kept) if b > a + 1)
-    gap = phrase[places[before + 1] : places[after - 1] + 1]
-    head = phrase[places[kept[-1]]].normal
-    if any(token.role == "of" or token.normal == head for token in gap):
-        return False
-    links = [token for token in phrase[places[before] : places[after]] if token.role == "coordinator"]
-    if links[-1].normal != ",":
-        return True
-    following_role = phrase[places[before] + 1].role
-    shared_adjective = before == kept[0] and phrase[places[before]].normal not in _MODIFIERS and depth <= 1
-    if following_role != "of" and not (following_role == "word" and shared_adjective):
-        return False
-    rest = phrase[places[kept[-1]] + 1 : places[kept[-1]] + 1 + _LONGEST]
-    following = next((token for token in rest if token.role in ("coordinator", "of")), None)
-    return following is not None and following.role == "coordinator"
-
-
-def _tokens(phrase: list[Token], places: list[int], kept: list[int]) -> list[Token]:
-    """The kept words with the *of* and *be* that stand before them."""
-    tokens = []
-    for index, place in enumerate(kept):
-        if index and place > kept[index - 1] + 1 and phrase[places[kept[index - 1]] + 1].role == "of":
-            tokens.append(phrase[places[kept[index - 1]] + 1])
-        elif index:
-            previous = places[place] - 1
-            while previous >= 0 and phrase[previous].role in ("article", "of", "be"):
-                if phrase[previous].role != "article":
-                    tokens.append(phrase[previous])
-                    break
-                previous -= 1
-        tokens.append(phrase[places[place]])
-    return tokens
