@@ -7,8 +7,10 @@ import re
 from typing import Any
 
 from doyen_medical.formats.fhir_in import from_fhir_bundle
-from doyen_medical.formats.fhir_out import Candidate, to_fhir
+from doyen_medical.formats.fhir_out import Candidate, fhir_of_report, to_fhir
 from doyen_medical.formats.record import PatientRecord
+from doyen_medical.report.model import Abstention, Code, MedicalReport, Patient, Term, Weight
+from doyen_medical.report.model import Candidate as RankedDisease
 
 RECORD = PatientRecord("p", "phenopacket", ("HP:0001250", "HP:0000252"), ("HP:0000365",), "F", 2.0)
 CANDIDATES = [
@@ -99,3 +101,40 @@ def test_an_abstention_proposes_nothing() -> None:
 def test_the_findings_come_back() -> None:
     again = from_fhir_bundle(json.dumps(made()))
     assert (again.observed, again.excluded, again.sex) == (RECORD.observed, RECORD.excluded, "F")
+
+
+def test_a_report_is_a_bundle() -> None:
+    def term(id: str) -> Term:
+        return Term(id=id, label=LABELS[id])
+
+    def weight(id: str, role: str, observed: bool) -> Weight:
+        return Weight.model_validate(
+            {"finding": term(id), "observed": observed, "role": role, "log10_ratio": 1.0, "by": None, "share": None,
+             "patients": 0, "examined": 0, "sources": []}
+        )  # fmt: skip
+
+    report = MedicalReport(
+        created="2026-01-02T03:04:05+00:00", input_sha256="ab",
+        patient=Patient(source="terms", sex="M", age_years=None, observed=[term("HP:0001250")],
+                        excluded=[term("HP:0000365")], notices=[], quotes=[]),
+        abstained=None,
+        candidates=[
+            RankedDisease(rank=1, code="OMIM:300672", name="CDKL5 disorder", probability=0.6, basis="literature",
+                          published_patients=0, annotated_findings=3, genes=[],
+                          codes=[Code(system="MONDO", code="MONDO:1", label="", relation="exact")],
+                          evidence=[weight("HP:0001250", "supports", True), weight("HP:0000365", "contradicts", False)],
+                          unexplained=[])
+        ],
+        other_probability=0.4, questions=[], absent_code_systems=[], knowledge_version="hpo-1",
+    )  # fmt: skip
+    bundle = fhir_of_report(report)
+    check_r4(bundle)
+    (condition,) = of_kind(bundle, "Condition")
+    assert [coding["code"] for coding in condition["code"]["coding"]] == ["300672", "MONDO:1"]
+    assert len(condition["evidence"]) == 1
+    assert of_kind(bundle, "Patient") == [{"resourceType": "Patient", "gender": "male"}]
+    assert fhir_of_report(report) == bundle
+    refused = report.model_copy(
+        update={"abstained": Abstention(reason="unannotated", message="Nothing fits.")}
+    )
+    assert of_kind(fhir_of_report(refused), "Condition") == []
