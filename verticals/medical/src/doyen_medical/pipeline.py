@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from doyen_schemas import DoyenError
 
@@ -183,10 +183,7 @@ class Diagnoser:
             rank=rank, code=code, name=library.names[column], name_zh=knowledge.maps.names_zh.get(code),
             probability=round(chance, 4), basis=basis, published_patients=patients, annotated_findings=annotated,
             genes=list(knowledge.genes.get(code, ())),
-            codes=[
-                r.Code(system=c.system, code=c.code, label=c.label, relation=c.relation)
-                for c in codes_of(code, knowledge.maps)
-            ],
+            codes=[r.Code.model_validate(c._asdict()) for c in codes_of(code, knowledge.maps)],
             evidence=[
                 r.Weight(
                     finding=self._term(ontology.ids[w.term]), observed=w.observed, role=w.role,
@@ -237,11 +234,7 @@ def _release() -> tuple[str, str]:
     return weights.release()
 
 
-def diagnose_file(path: Path, options: Mapping[str, Any]) -> dict[str, Any]:
-    """One patient of a batch."""
-    return _diagnoser(int(options["top"]), options["profile"]).diagnose(path).model_dump(mode="json")
-
-
 @cache
-def _diagnoser(top: int, profile: Profile) -> Diagnoser:
+def diagnoser(top: int, profile: Profile) -> Diagnoser:
+    """One for the life of the process."""
     return Diagnoser(top=top, profile=profile)

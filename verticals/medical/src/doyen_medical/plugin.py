@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from doyen_medical import weights
-from doyen_medical.pipeline import MOST_CANDIDATES, PIPELINE_VERSION, PROFILES, Diagnoser, diagnose_file
+from doyen_medical.pipeline import MOST_CANDIDATES, PIPELINE_VERSION, PROFILES, Diagnoser
 from doyen_runtime.verticals import Vertical
 from doyen_schemas import DoyenError
 
@@ -53,6 +53,8 @@ def bench() -> dict[str, Any]:
 
 def review(path: Path, options: Mapping[str, Any]) -> dict[str, Any]:
     """One patient of a batch."""
+    from doyen_medical.tasks import diagnose_file
+
     return diagnose_file(path, options)
 
 

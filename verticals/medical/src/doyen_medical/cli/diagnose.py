@@ -32,21 +32,29 @@ def diagnose(
     profile: Annotated[
         str, typer.Option(help="Obsolete, foreign or contradictory findings: fail, fix or warn.")
     ] = "fix",
+    out: Annotated[Path | None, typer.Option(help="Write the reports here, one subfolder a patient.")] = None,
+    formats: Annotated[
+        str, typer.Option(help="With --out: json, html, fhir, divided by commas.")
+    ] = "json,html",
+    language: Annotated[str, typer.Option(help="Of the page: en or zh.")] = "en",
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line, one for each patient.")
     ] = False,
 ) -> None:
     """Rank rare diseases for a patient, with what supports and contradicts each.
 
-    A file that cannot be read gets one error line; the others are ranked, and the exit status is 2.
+    A file that cannot be read gets one error line; the others are ranked, and the exit status is 2. Every ranking
+    gets an entry in the audit log: digests, versions and ranks, no text.
 
     Examples:
 
-        doyen medical diagnose patient.phenopacket.json
+        doyen medical diagnose patient.phenopacket.json --out reports --language zh
 
         doyen medical diagnose --terms HP:0001250,HP:0001263,!HP:0000252 --json
     """
+    from doyen_medical import audit
     from doyen_medical.pipeline import PROFILES, Diagnoser
+    from doyen_medical.report.write import folder_name, write
 
     if not files and terms is None and text is None:
         raise DoyenError("MED-020", "no patient was given.", "Name a file, or give --terms or --text.")
@@ -58,7 +66,11 @@ def diagnose(
         if isinstance(report, DoyenError):
             typer.echo(f"{name}: {report}", err=True)
             failed = True
-        elif as_json:
+            continue
+        audit.record(report, "ranked")
+        if out is not None:
+            write(report, out / folder_name(report), [f.strip() for f in formats.split(",")], language)
+        if as_json:
             typer.echo(report.model_dump_json())
         else:
             _print(name, report)

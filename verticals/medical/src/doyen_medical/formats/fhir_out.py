@@ -177,7 +177,7 @@ def fhir_of_report(report: MedicalReport, subject: str = "") -> dict[str, Any]:
         Candidate(
             candidate.code, candidate.name, candidate.probability,
             tuple(weight.finding.id for weight in candidate.evidence if weight.role == "supports" and weight.observed),
-            tuple((code.system, code.code, code.label, code.relation) for code in candidate.codes),
+            tuple((c.system, c.code, c.label, c.relation) for c in candidate.codes if c.code != candidate.code),
         )
         for candidate in report.candidates
     ]  # fmt: skip

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from doyen_medical.report.complete import url_of
 from doyen_medical.report.model import Candidate, Code, MedicalReport, Term, Weight
-from doyen_medical.report.words import LANGUAGES, WORDS, Language
+from doyen_medical.report.words import LANGUAGES, WORDS
 from doyen_schemas import DoyenError
 
 _FOLDER: Final = Path(__file__).with_name("page")
@@ -49,6 +49,7 @@ def as_html(report: MedicalReport, language: str = "en") -> bytes:
     page: str = _environment().get_template("report.html").render(
         r=report, t=words, style=style, style_hash=_digest(style), first_open=_OPEN, names=names,
         most=max((candidate.probability for candidate in report.candidates), default=0.0),
+        rest=1 - report.other_probability - sum(candidate.probability for candidate in report.candidates),
         candidates=[_card(candidate, words) for candidate in report.candidates],
         uncounted=[q for q in report.patient.quotes if q.family or q.status == "hypothetical"],
         reason=_reason(report, words),
@@ -68,7 +69,7 @@ def _card(candidate: Candidate, words: dict[str, str]) -> dict[str, Any]:
         "counts": words["counts"].format(
             patients=candidate.published_patients, findings=candidate.annotated_findings
         ),
-        "codes": _codes(candidate.codes),
+        "codes": _codes([code for code in candidate.codes if code.code != candidate.code]),
         "rows": [_row(weight, words) for weight in candidate.evidence],
     }
 
@@ -138,7 +139,7 @@ def _bar(log10: float, role: str) -> Any:
         '<line x1="100" x2="100" y1="0" y2="14" class="axis"/></svg>'
     ).format(
         label=_ratio(log10), ticks=Markup(ticks), x=f"{start:.1f}", width=f"{max(length, 0.8):.1f}", role=role
-    )  # noqa: S704
+    )
 
 
 def _chance(probability: float, most: float) -> Any:
@@ -170,7 +171,7 @@ def _environment() -> Any:
         loader=FileSystemLoader(_FOLDER, encoding="utf-8"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, finalize=lambda value: _shown(value) if type(value) is str else value,
     )  # fmt: skip
-    environment.globals.update(bar=_bar, chance=_chance, percent=_percent)
+    environment.globals.update(bar=_bar, chance=_chance, percent=_percent, url_of=url_of)
     return environment
 
 

@@ -34,10 +34,10 @@ class Term(_Part):
 class Notice(_Part):
     """What was wrong with an id of the input and what was done."""
 
-    kind: str
+    kind: Literal["obsolete", "unknown", "not-a-finding", "contradiction"]
     id: str
     other: str
-    done: str
+    done: Literal["replaced", "left out", "kept"]
 
 
 class Quote(_Part):
@@ -47,7 +47,7 @@ class Quote(_Part):
     start: int
     end: int
     quote: str
-    status: str
+    status: Literal["observed", "excluded", "hypothetical"]
     family: bool
     historical: bool
 
@@ -55,8 +55,8 @@ class Quote(_Part):
 class Patient(_Part):
     """What was read. ``excluded`` findings are explained and never ranked."""
 
-    source: str
-    sex: str
+    source: Literal["phenopacket", "fhir", "terms", "note"]
+    sex: Literal["M", "F", ""]
     age_years: float | None
     observed: list[Term]
     excluded: list[Term]
@@ -89,7 +89,7 @@ class Code(_Part):
     system: str
     code: str
     label: str
-    relation: str
+    relation: Literal["exact", "broader", "narrower"]
 
 
 class Candidate(_Part):
