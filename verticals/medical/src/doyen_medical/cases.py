@@ -94,7 +94,7 @@ def read_cases(path: Path, ontology: Ontology, limit: int | None = None) -> list
 def rows(path: Path) -> Iterator[tuple[int, Any]]:
     """Line number and JSON value of every line. Raises MED-010 and MED-011."""
     try:
-        for number, line in enumerate(read_text(path).splitlines(), start=1):
+        for number, line in enumerate(read_text(path).split("\n"), start=1):
             if line.strip():
                 yield number, json.loads(line)
     except ValueError as error:

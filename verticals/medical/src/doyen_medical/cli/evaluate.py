@@ -19,6 +19,7 @@ class Protocol(StrEnum):
     uncited = "uncited"
     external = "external"
     concepts = "concepts"
+    pubmedqa = "pubmedqa"
 
 
 def evaluate(
@@ -30,11 +31,12 @@ def evaluate(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Measure the shipped ranking or the concept recognition on a file.
+    """Measure the ranking, the concept recognition or the answering of questions on a file.
 
     papers: cases as JSON lines; annotations of held-out papers and of the file's papers are left out. uncited: the
     same file, the cases that HPOA does not cite, knowledge as released. external: a JSON list of
-    [[HPO ids], [disease codes]]. concepts: GSC+ as TSV.
+    [[HPO ids], [disease codes]]. concepts: GSC+ as TSV. pubmedqa: questions with contexts as JSON lines; those that
+    were trained on are cross-validated.
 
     Examples:
 
@@ -42,12 +44,18 @@ def evaluate(
 
         doyen medical evaluate --protocol external --data cases.json --floors
     """
+    if floors and protocol in (Protocol.concepts, Protocol.pubmedqa):
+        raise DoyenError(
+            "MED-021", f"--floors belongs to the rankings, not to {protocol.value}.", "Leave it out."
+        )
     if protocol is Protocol.concepts:
-        if floors:
-            raise DoyenError("MED-021", "--floors belongs to the rankings, not to concepts.", "Leave it out.")
         from doyen_medical.evaluate.concepts import evaluate_file
 
         result: dict[str, Any] = evaluate_file(data, limit)
+    elif protocol is Protocol.pubmedqa:
+        from doyen_medical.evaluate import pubmedqa
+
+        result = pubmedqa.evaluate_file(data, limit)
     else:
         from doyen_medical.evaluate.rankings import PROTOCOLS
 
