@@ -7,7 +7,12 @@ from typing import Annotated
 
 import typer
 
+from doyen_medical.cli.graph import ablation, graph, links
+
 app = typer.Typer(no_args_is_help=True, help="Train what is shipped.")
+app.command()(graph)
+app.command()(links)
+app.command()(ablation)
 
 
 @app.command()
@@ -22,6 +27,18 @@ def ranker(
 
     knowledge = load()
     train(knowledge, read_cases(data, knowledge.ontology), out, typer.echo)
+
+
+@app.command()
+def pubmedqa(
+    data: Annotated[Path, typer.Option(help="Questions with contexts and answers, JSON lines.")],
+    out: Annotated[Path, typer.Option(help="Folder for the weights.")],
+) -> None:
+    """The answering of PubMedQA questions, one model a fold; seconds."""
+    from doyen_medical.evaluate.pubmedqa import train_file
+
+    model = train_file(data, out)
+    typer.echo(f"{len(model.seen)} questions; {model.trained['choices']}")
 
 
 @app.command()
