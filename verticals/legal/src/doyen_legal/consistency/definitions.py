@@ -65,7 +65,8 @@ def undefined_terms(
 def _bare_term(source: Source, uses: list[Use], words: frozenset[str]) -> bool:
     """Whether two capitalised words or more stand several times as nouns, and never in small letters."""
     phrase = uses[0].phrase
-    if len(uses) < 2 or " " not in phrase or source.scope(uses[0].start) or not plausible(phrase, words):
+    least = _SINGLE_USES if source.scope(uses[0].start) else 2  # an exhibit has headings and names of its own
+    if len(uses) < least or " " not in phrase or not plausible(phrase, words):
         return False
     clear = sum(bool(_ENDS_THERE.match(source.text, use.end)) for use in uses)
     if clear < max(2, _CLEAR_SHARE * len(uses)):
@@ -79,7 +80,7 @@ def _as_term(source: Source, uses: list[Use], words: frozenset[str]) -> bool:
     A single word, mostly so. Not one that an exhibit uses often, which may explain it in its own manner.
     """
     phrase = uses[0].phrase
-    if any(use.promised for use in uses) and plausible(phrase, words):
+    if any(use.promised for use in uses):
         return True
     strong = sum(use.strong for use in uses)
     inside = all(source.scope(use.start) for use in uses)
