@@ -82,7 +82,7 @@ def test_bars_point_to_the_side_that_the_ratio_speaks_for() -> None:
             assert float(x) + float(width) == pytest.approx(100, abs=0.2)
     assert {role for _, _, role in bars} == {"supports", "contradicts", "unexplained"}
     widths = [float(width) for _, width, role in bars if role == "supports"]
-    assert widths[0] == pytest.approx(65.0)  # log10 of 1.3 on a half of two
+    assert widths[0] == pytest.approx(43.3)  # log10 of 1.3 on a half of three
 
 
 def test_an_abstention_stands_above_the_ranking_and_no_proposal_is_named() -> None:

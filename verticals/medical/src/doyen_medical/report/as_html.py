@@ -19,8 +19,8 @@ from doyen_medical.report.words import LANGUAGES, WORDS
 from doyen_schemas import DoyenError
 
 _FOLDER: Final = Path(__file__).with_name("page")
-_WIDEST: Final = 2.0
-"""Log10 of the likelihood ratio whose bar fills half of the chart: a hundred times."""
+_WIDEST: Final = 3.0
+"""Log10 of the likelihood ratio whose bar fills half of the chart: a thousand times."""
 _SOURCES: Final = 4
 _OPEN: Final = 3
 """Candidates whose evidence stands open on the screen; in print all do."""
@@ -130,7 +130,7 @@ def _bar(log10: float, role: str) -> Any:
     start = 100 if log10 >= 0 else 100 - length
     ticks = "".join(
         f'<line x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="14" class="tick"/>'
-        for power in (-1, 1)
+        for power in (-2, -1, 1, 2)
         if (x := 100 + 100 * power / _WIDEST)
     )
     return Markup(
