@@ -169,14 +169,14 @@ def test_embeddings_come_back_from_disk(tmp_path: Path) -> None:
 
 def test_damaged_or_foreign_embeddings_are_refused(tmp_path: Path) -> None:
     known, _ = split(planted(), 40, 0)
-    with pytest.raises(DoyenError, match=r"TRN-101.*cannot be read"):
+    with pytest.raises(DoyenError, match=r"GRA-002.*cannot be read"):
         load(tmp_path, known)
     plan = Plan(size=8, steps=1, batch=8, negatives=2)
     save(train(known, plan), known, plan, tmp_path)
     other = Triples(tuple(f"x{n}" for n in range(120)), known.relations, *(
         (known.head_E, known.relation_E, known.tail_E, known.weight_E)))  # fmt: skip
-    with pytest.raises(DoyenError, match=r"TRN-101.*another graph"):
+    with pytest.raises(DoyenError, match=r"GRA-002.*another graph"):
         load(tmp_path, other)
     (tmp_path / "graph.safetensors").write_bytes(b"no weights")
-    with pytest.raises(DoyenError, match=r"TRN-101.*cannot be read"):
+    with pytest.raises(DoyenError, match=r"GRA-002.*cannot be read"):
         load(tmp_path, known)

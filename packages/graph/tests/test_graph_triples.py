@@ -55,13 +55,13 @@ def test_split_depends_on_the_seed_alone() -> None:
 
 @pytest.mark.parametrize("fact", [(9, 0, 1), (0, 2, 1), (0, 0, -1)])
 def test_numbers_without_a_name_are_refused(fact: tuple[int, int, int]) -> None:
-    with pytest.raises(DoyenError, match="TRN-100"):
+    with pytest.raises(DoyenError, match="GRA-001"):
         triples([fact], 9)
 
 
 def test_lengths_and_weights_are_checked() -> None:
     one = np.zeros(1, np.int64)
-    with pytest.raises(DoyenError, match=r"TRN-100.*differ"):
+    with pytest.raises(DoyenError, match=r"GRA-001.*differ"):
         Triples(("a",), ("r",), one, one, np.zeros(2, np.int64), np.ones(1, np.float32))
-    with pytest.raises(DoyenError, match=r"TRN-100.*weight"):
+    with pytest.raises(DoyenError, match=r"GRA-001.*weight"):
         Triples(("a",), ("r",), one, one, one, np.zeros(1, np.float32))

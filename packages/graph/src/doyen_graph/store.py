@@ -27,7 +27,7 @@ def save(model: Model, triples: Triples, plan: Plan, folder: Path) -> None:
 def load(folder: Path, triples: Triples) -> tuple[Model, Plan]:
     """The model that ``save`` wrote, over the same facts (an encoder passes messages along them).
 
-    Raises TRN-101 when the files are missing or damaged, or name other entities or relations.
+    Raises GRA-002 when the files are missing or damaged, or name other entities or relations.
     """
     try:
         facts = json.loads((folder / "graph.json").read_text(encoding="utf-8"))
@@ -43,4 +43,4 @@ def load(folder: Path, triples: Triples) -> tuple[Model, Plan]:
 
 
 def _unreadable(what: str) -> DoyenError:
-    return DoyenError("TRN-101", f"the graph embeddings {what}.", "Train them again.")
+    return DoyenError("GRA-002", f"the graph embeddings {what}.", "Train them again.")

@@ -27,7 +27,7 @@ class Triples:
         head_E, relation_E, tail_E: numbers.
         weight_E: strength of a fact, above 0.
 
-    Raises TRN-100 when a number names nothing, a length differs or a weight is not above 0.
+    Raises GRA-001 when a number names nothing, a length differs or a weight is not above 0.
     """
 
     entities: tuple[str, ...]
@@ -99,4 +99,4 @@ def split(triples: Triples, held_out: int, seed: int) -> tuple[Triples, Triples]
 
 
 def _malformed(what: str) -> DoyenError:
-    return DoyenError("TRN-100", f"malformed facts: {what}.", "Number heads, relations and tails from 0.")
+    return DoyenError("GRA-001", f"malformed facts: {what}.", "Number heads, relations and tails from 0.")
