@@ -11,6 +11,7 @@ from doyen_runtime import adapters
 
 if TYPE_CHECKING:
     from doyen_medical.cases import Case
+    from doyen_medical.rank.features import ExtraScore
     from doyen_medical.rank.fuser import Fuser
     from doyen_medical.rank.library import Library
     from doyen_medical.rank.ranker import Ranker
@@ -59,8 +60,17 @@ def patients() -> tuple[Case, ...]:
     return tuple(load(folder(), knowledge().ontology))
 
 
+def extra(library: Library) -> dict[str, ExtraScore]:
+    """The further scores that the shipped ranker was fitted with: the graph encoder's, or none."""
+    from doyen_medical.graph import score
+
+    if score.NAME not in fuser("ranker").names:
+        return {}
+    return {score.NAME: score.score_of(score.load(folder()), library)}
+
+
 def ranker(library: Library) -> Ranker:
     """The ranking of production: knowledge as released, published patients, both fusers averaged."""
     from doyen_medical.rank.ranker import Ranker
 
-    return Ranker(library, fuser("ranker"), fuser("literature"))
+    return Ranker(library, fuser("ranker"), fuser("literature"), extra(library))

@@ -56,7 +56,7 @@ def papers(data: Path, *, limit: int | None = None, with_floors: bool = False) -
     annotations = knowledge.annotations.without_papers(lambda paper: held_out(paper) or paper in own)
     patients = [case for case in weights.patients() if case.paper not in own]
     library = build(knowledge, annotations, patients)
-    ranker = Ranker(library, weights.fuser("ranker"))
+    ranker = Ranker(library, weights.fuser("ranker"), extra=weights.extra(library))
     outcomes, seconds = _judge(ranker, cases)
     strata = [stratum(library, case.disease) for case in cases]
     result = figures(outcomes, cases, seconds, knowledge) | {"strata": _strata(outcomes, strata)}
