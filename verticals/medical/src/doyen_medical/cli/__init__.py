@@ -7,6 +7,7 @@ import typer
 from doyen_medical.cli.audit import app as audit
 from doyen_medical.cli.diagnose import diagnose
 from doyen_medical.cli.evaluate import evaluate
+from doyen_medical.cli.evidence import app as evidence
 from doyen_medical.cli.knowledge import app as knowledge
 from doyen_medical.cli.reanalyse import reanalyse
 from doyen_medical.cli.report import report, schema, sign
@@ -21,4 +22,5 @@ app.add_typer(audit, name="audit")
 app.command()(reanalyse)
 app.command()(evaluate)
 app.add_typer(knowledge, name="knowledge")
+app.add_typer(evidence, name="evidence")
 app.add_typer(train, name="train")

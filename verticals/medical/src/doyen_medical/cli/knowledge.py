@@ -49,10 +49,14 @@ def build(
     names_zh: Annotated[
         list[Path] | None, typer.Option(help="JSON with Chinese disease names; may be given more than once.")
     ] = None,
+    medquad: Annotated[
+        Path | None, typer.Option(help="MedQuAD as JSON lines, or its folder: quoted as evidence.")
+    ] = None,
 ) -> None:
     """Build code mappings and Chinese labels into your knowledge folder. Each file may be gzipped.
 
-    What is not given is absent from reports. A new build replaces the one before.
+    What is not given is absent from reports. A new build replaces the maps of the one before; MedQuAD stays until it
+    is given again.
 
     Example:
 
@@ -61,10 +65,19 @@ def build(
     from doyen_medical.knowledge.maps import build_maps, save_maps
     from doyen_medical.knowledge.store import user_folder
 
-    if mondo is None and orpha_map is None and labels_zh is None and not names_zh:
+    no_maps = mondo is None and orpha_map is None and labels_zh is None and not names_zh
+    if no_maps and medquad is None:
         raise DoyenError(
-            "MED-022", "nothing to build was named.", "Give --mondo, --orpha-map, --labels-zh or --names-zh."
+            "MED-022",
+            "nothing to build was named.",
+            "Give --mondo, --orpha-map, --labels-zh, --names-zh or --medquad.",
         )
+    if medquad is not None:
+        from doyen_medical.evidence.medquad import build as build_medquad
+
+        typer.echo(f"{build_medquad(medquad, user_folder())} MedQuAD answers in {user_folder()}")
+    if no_maps:
+        return
     maps = build_maps(mondo=mondo, orpha_map=orpha_map, labels_zh=labels_zh, names_zh=names_zh or ())
     save_maps(maps, user_folder())
     typer.echo(
