@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from doyen_medical.rank.features import KNOWLEDGE_PATIENTS, NOISE
@@ -51,19 +52,19 @@ class Explainer:
 
     def weigh(self, column: int, observed: Sequence[int], excluded: Sequence[int] = ()) -> list[Weight]:
         """Every finding's weight, the strongest support first, then the strongest contradiction."""
-        found = [self._observed(column, term) for term in observed]
-        found += [self._excluded(column, term) for term in excluded]
+        disease = _Disease.of(self.library, column)
+        found = [self._observed(disease, term) for term in observed]
+        found += [self._excluded(disease, term) for term in excluded]
         order = {"supports": 0, "contradicts": 1, "unexplained": 2, "neutral": 3}
         return sorted(found, key=lambda w: (order[w.role], -abs(w.log10_ratio), w.term))
 
-    def _observed(self, column: int, term: int) -> Weight:
+    def _observed(self, disease: _Disease, term: int) -> Weight:
         lib = self.library
         ancestors = lib.ancestors.indices[lib.ancestors.indptr[term] : lib.ancestors.indptr[term + 1]]
-        shares = np.asarray(self.library.share_TD[ancestors, column].todense()).ravel()
-        had, examined = self._published(column, ancestors)
+        shares, had = disease.share_T[ancestors], disease.had_T[ancestors]
         known = shares > 0
         both = (KNOWLEDGE_PATIENTS * shares + had) / np.maximum(
-            KNOWLEDGE_PATIENTS * known.any() + examined, 1e-9
+            KNOWLEDGE_PATIENTS * known.any() + disease.examined, 1e-9
         )
         ratios = np.log10(NOISE + np.minimum(both, 1) / lib.background_T[ancestors])
         best = int(ratios.argmax()) if len(ratios) else 0
@@ -72,45 +73,69 @@ class Explainer:
         by = int(ancestors[best]) if both.any() and both[best] > 0 else None
         return Weight(
             term, True, role, round(ratio, 3), by if role == "supports" else None,
-            float(shares[best]) if shares[best] > 0 else None, int(had[best]), examined,
-            self._sources(column, by) if by is not None and role == "supports" else (),
+            float(shares[best]) if shares[best] > 0 else None, int(had[best]), disease.examined,
+            disease.sources(lib, by) if by is not None and role == "supports" else (),
         )  # fmt: skip
 
-    def _excluded(self, column: int, term: int) -> Weight:
-        lib = self.library
-        share = float(self.library.share_TD[term, column])
-        had, examined = self._published(column, np.array([term]))
+    def _excluded(self, disease: _Disease, term: int) -> Weight:
+        share, had = float(disease.share_T[term]), float(disease.had_T[term])
         trust = KNOWLEDGE_PATIENTS * (share > 0)
-        both = (trust * share + float(had[0])) / (trust + examined) if trust + examined else 0.0
-        ratio = math.log10((1 - 0.95 * both) / (1 - 0.95 * float(lib.background_T[term])))
+        both = (trust * share + had) / (trust + disease.examined) if trust + disease.examined else 0.0
+        ratio = math.log10((1 - 0.95 * both) / (1 - 0.95 * float(self.library.background_T[term])))
         role: Role = "contradicts" if ratio < -SUPPORT else "neutral"
         by = term if role == "contradicts" else None
         return Weight(
-            term, False, role, round(ratio, 3), by, share or None, int(had[0]), examined,
-            self._sources(column, term) if by is not None else (),
+            term, False, role, round(ratio, 3), by, share or None, int(had), disease.examined,
+            disease.sources(self.library, term) if by is not None else (),
         )  # fmt: skip
 
-    def _published(self, column: int, terms: NDArray[Any]) -> tuple[NDArray[Any], int]:
-        lib = self.library
-        own = np.flatnonzero(lib.case_C == column)
-        if not len(own):
-            return np.zeros(len(terms)), 0
-        return np.asarray(lib.case_CT[own][:, terms].sum(0)).ravel(), len(own)
 
-    def _sources(self, column: int, term: int) -> tuple[str, ...]:
-        """References of the annotation rows at or below the finding, and papers of the published patients with it."""
-        lib = self.library
-        codes = [lib.codes[column], *lib.same.get(lib.codes[column], ())]
-        rows = lib.annotations
-        own = np.flatnonzero(np.isin(rows.disease_R, [rows.number[c] for c in codes if c in rows.number]))
-        own = own[(rows.aspect_R[own] == "P") & ~rows.negated_R[own]]
-        below = lib.ancestors[rows.term_R[own]][:, [term]].toarray().ravel() > 0
-        found = dict.fromkeys(
-            part.strip()
-            for at in own[below]
-            for part in rows.references[rows.reference_R[at]].split(";")
-            if part.strip()
-        )
+@dataclass(frozen=True)
+class _Disease:
+    """What is known of one disease, laid out by finding once for all of a patient's findings.
+
+    Shape legend: T terms, C its published patients, R its annotation rows.
+    """
+
+    share_T: NDArray[np.float32]
+    had_T: NDArray[Any]
+    examined: int
+    cases: NDArray[np.intp]
+    case_TC: sp.csc_matrix
+    rows: NDArray[np.intp]
+    row_TR: sp.csc_matrix
+
+    @classmethod
+    def of(cls, lib: Library, column: int) -> _Disease:
+        """From a column of the library; the annotation rows are those of the disease's ORPHA codes too."""
+        share = lib.share_DT[[column]]
+        share_T = np.zeros(share.shape[1], np.float32)
+        share_T[share.indices] = share.data
         cases = np.flatnonzero(lib.case_C == column)
-        found |= dict.fromkeys(lib.cases[c].paper for c in cases if lib.case_CT[c, term])
+        case_CT = lib.case_CT[cases]
+        codes = [lib.codes[column], *lib.same.get(lib.codes[column], ())]
+        notes = lib.annotations
+        rows = np.sort(np.concatenate([lib.rows_of_disease(notes.number[c]) for c in codes if c in notes.number]
+                                      or [np.array([], np.intp)]))  # fmt: skip
+        rows = rows[(notes.aspect_R[rows] == "P") & ~notes.negated_R[rows]]
+        return cls(
+            share_T, np.asarray(case_CT.sum(0)).ravel(), len(cases), cases, sp.csc_matrix(case_CT), rows,
+            sp.csc_matrix(lib.ancestors[notes.term_R[rows]]),
+        )  # fmt: skip
+
+    def sources(self, lib: Library, term: int) -> tuple[str, ...]:
+        """References of the annotation rows at or below the finding, and papers of the published patients with it."""
+        notes = lib.annotations
+        found = {
+            part.strip()
+            for at in self.rows[_having(self.row_TR, term)]
+            for part in notes.references[notes.reference_R[at]].split(";")
+            if part.strip()
+        }
+        found |= {lib.cases[at].paper for at in self.cases[_having(self.case_TC, term)]}
         return tuple(sorted(found, key=lambda name: (not name.startswith("PMID"), name)))[:_MOST_SOURCES]
+
+
+def _having(matrix: sp.csc_matrix, term: int) -> NDArray[Any]:
+    """The rows of a matrix of ones that have the term."""
+    return np.sort(matrix.indices[matrix.indptr[term] : matrix.indptr[term + 1]])

@@ -99,6 +99,24 @@ class Library:
         return tables.highest(self.ancestors, self.disease_R, self.term_R, self.share_R, len(self.codes))
 
     @cached_property
+    def share_DT(self) -> sp.csr_matrix:
+        """The same by disease, (D, T)."""
+        return sp.csr_matrix(self.share_TD.T)
+
+    def rows_of_disease(self, disease: int) -> Ints:
+        """The annotation rows of a disease by its number in the annotations."""
+        order, starts = self._rows_by_disease
+        return order[starts[disease] : starts[disease + 1]]
+
+    @cached_property
+    def _rows_by_disease(self) -> tuple[Ints, Ints]:
+        order = np.argsort(self.annotations.disease_R, kind="stable")
+        starts = np.searchsorted(
+            self.annotations.disease_R[order], np.arange(len(self.annotations.diseases) + 1)
+        )
+        return order, starts
+
+    @cached_property
     def patients_P(self) -> Ints:
         """The columns that have patients, (P,)."""
         return np.unique(self.case_C)
