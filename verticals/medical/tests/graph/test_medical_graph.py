@@ -14,7 +14,7 @@ from doyen_graph import Plan as LinkPlan
 from doyen_graph import Triples
 from doyen_medical.cases import Case, Patient
 from doyen_medical.cli import app
-from doyen_medical.graph import score, simulate
+from doyen_medical.graph import folds, score, simulate
 from doyen_medical.graph.ablation import ablation
 from doyen_medical.graph.build import RELATIONS, facts
 from doyen_medical.graph.encoder import Plan, train
@@ -228,6 +228,19 @@ def test_damaged_embeddings_are_refused(tmp_path: Path, embeddings: score.Embedd
     (tmp_path / "graph.json").write_text(json.dumps(facts_of))
     with pytest.raises(DoyenError, match=r"MED-030.*more or fewer"):
         score.load(tmp_path)
+
+
+def test_kept_embeddings_are_used_for_the_same_input_alone(
+    tmp_path: Path, knowledge: Knowledge, library: Library
+) -> None:
+    plan, lines = replace(PLAN, steps=1), list[str]()
+    first = folds.embeddings(library, tmp_path, plan, lines.append)
+    again = folds.embeddings(library, tmp_path, plan, lines.append)
+    assert np.array_equal(first.term_FH, again.term_FH)
+    assert len(lines) == 1
+    folds.embeddings(library, tmp_path, replace(plan, seed=1), lines.append)
+    folds.embeddings(build(knowledge, knowledge.annotations), tmp_path, replace(plan, seed=1), lines.append)
+    assert len(lines) == 3
 
 
 def test_popularity_ranks_by_count() -> None:

@@ -9,9 +9,11 @@ Shape legend: N entities of the graph, F findings (its first entities), D diseas
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
@@ -108,7 +110,17 @@ def train(library: Library, plan: Plan, say: Callable[[int, float], None] | None
         diseases=tuple(library.codes[at] for at in candidates),
         term_FH=weighted_FH.numpy().astype(np.float16),
         disease_DH=x_DH.numpy()[candidates].astype(np.float16),
+        trained=stamp(library, plan),
     )
+
+
+def stamp(library: Library, plan: Plan) -> str:
+    """What embeddings of this library and plan are trained with: knowledge, digest of rows and patients, plan."""
+    digest = hashlib.sha256("\n".join(library.codes).encode())
+    for rows in (library.disease_R, library.term_R, library.share_R):
+        digest.update(np.ascontiguousarray(rows).tobytes())
+    digest.update(repr(library.cases).encode())
+    return f"{library.knowledge.version} {digest.hexdigest()[:16]} {json.dumps(asdict(plan))}"
 
 
 def _chances(cases: Sequence[Case]) -> np.ndarray:

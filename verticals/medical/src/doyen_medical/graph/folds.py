@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from doyen_medical.graph import score
-from doyen_medical.graph.encoder import Plan, train
+from doyen_medical.graph.encoder import Plan, stamp, train
 from doyen_medical.graph.score import Embeddings
 from doyen_medical.rank.examples import GraphOf
 from doyen_medical.rank.features import ExtraScore
@@ -16,10 +16,14 @@ from doyen_medical.rank.library import Library
 def embeddings(
     library: Library, folder: Path, plan: Plan, say: Callable[[str], None] = lambda _: None
 ) -> Embeddings:
-    """The library's embeddings: read from ``folder`` where an earlier run left them, else trained and written."""
-    if not (folder / f"{score.NAME}.json").is_file():
-        score.save(train(library, plan, lambda step, loss: _told(say, folder.name, step, loss)), folder)
-    return score.load(folder)
+    """The library's embeddings: read from ``folder`` where a run with the same input left them, else trained."""
+    if (folder / f"{score.NAME}.json").is_file():
+        found = score.load(folder)
+        if found.trained == stamp(library, plan):
+            return found
+    found = train(library, plan, lambda step, loss: _told(say, folder.name, step, loss))
+    score.save(found, folder)
+    return found
 
 
 def _told(say: Callable[[str], None], name: str, step: int, loss: float) -> None:

@@ -25,12 +25,16 @@ Halves = NDArray[np.float16]
 
 @dataclass(frozen=True)
 class Embeddings:
-    """Weighted vectors of findings (F, H) and unit vectors of diseases (D, H), with their ids."""
+    """Weighted vectors of findings (F, H) and unit vectors of diseases (D, H), with their ids.
+
+    ``trained`` tells what they were trained with: knowledge, plan and a digest of rows and patients.
+    """
 
     terms: tuple[str, ...]
     diseases: tuple[str, ...]
     term_FH: Halves
     disease_DH: Halves
+    trained: str = ""
 
 
 def score_of(embeddings: Embeddings, library: Library) -> ExtraScore:
@@ -65,7 +69,7 @@ def save(embeddings: Embeddings, folder: Path) -> None:
     save_file(
         {"term_FH": embeddings.term_FH, "disease_DH": embeddings.disease_DH}, folder / f"{NAME}.safetensors"
     )
-    facts = {"terms": embeddings.terms, "diseases": embeddings.diseases}
+    facts = {"trained": embeddings.trained, "terms": embeddings.terms, "diseases": embeddings.diseases}
     (folder / f"{NAME}.json").write_text(json.dumps(facts) + "\n", encoding="utf-8")
 
 
@@ -77,7 +81,11 @@ def load(folder: Path) -> Embeddings:
         facts = json.loads((folder / f"{NAME}.json").read_text(encoding="utf-8"))
         arrays = load_file(folder / f"{NAME}.safetensors")
         found = Embeddings(
-            tuple(facts["terms"]), tuple(facts["diseases"]), arrays["term_FH"], arrays["disease_DH"]
+            tuple(facts["terms"]),
+            tuple(facts["diseases"]),
+            arrays["term_FH"],
+            arrays["disease_DH"],
+            facts["trained"],
         )
     except Exception as error:  # safetensors and JSON each have their own
         raise _damaged(f"cannot be read ({type(error).__name__})") from error
