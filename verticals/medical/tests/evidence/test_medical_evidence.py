@@ -131,7 +131,7 @@ def test_vectors_are_built_when_an_encoder_comes(knowledge: Knowledge, tmp_path:
 
 def test_medquad_is_read_plain_zipped_and_from_a_folder(tmp_path: Path) -> None:
     (tmp_path / "qa.jsonl").write_text(
-        "\n".join(json.dumps(r) for r in (PAGE, PAGE, PAGE | {"answer": None}))
+        "\n".join(json.dumps(r) for r in (PAGE | {"doc_id": None}, PAGE, PAGE | {"answer": None}))
     )
     assert (
         medquad.build(tmp_path, tmp_path / "a") == medquad.build(tmp_path / "qa.jsonl", tmp_path / "b") == 1

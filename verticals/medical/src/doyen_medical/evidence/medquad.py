@@ -48,16 +48,15 @@ def build(path: Path, folder: Path) -> int:
     kept: dict[tuple[str, str], Answer] = {}
     for number, row in rows(path):
         fields = row if isinstance(row, dict) else {}
-        parts = [fields.get(name) for name in ("source", "doc_id", "url", "focus")] + [
-            fields.get("answer") or ""
-        ]
+        parts = [fields.get(name) for name in ("source", "url", "focus")]
+        parts += [fields.get("doc_id") or "", fields.get("answer") or ""]
         texts = [part for part in parts if isinstance(part, str)]
-        if len(texts) != len(parts) or not _URL.fullmatch(texts[2]):
+        if len(texts) != len(parts) or not _URL.fullmatch(texts[1]):
             raise DoyenError(
                 "MED-060", f"line {number} of {path.name} is no MedQuAD answer.",
                 "Each line is a JSON object with source, doc_id, url, focus, question and answer.",
             )  # fmt: skip
-        source, document, url, focus, text = texts
+        source, url, focus, document, text = texts
         if text.strip() and focus.strip():
             kept.setdefault((url, text), Answer(f"{source}:{document}:{number}", source, url, focus, text))
     if not kept:
