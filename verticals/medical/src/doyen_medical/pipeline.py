@@ -137,7 +137,9 @@ class Diagnoser:
                 Stage(
                     name="rank", state="ran", version=adapter, seconds=seconds,
                     counts={"findings": len(record.observed), "candidates": len(ranking.columns)},
-                )
+                ),
+                Stage(name="evidence", state="skipped", reason="not asked for"),
+                Stage(name="llm", state="absent", reason="no language model takes part in this version"),
             ],
             knowledge_version=knowledge.version,
             versions={

@@ -6,6 +6,7 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -219,3 +220,28 @@ def test_a_name_that_is_none_signs_nothing(tmp_path: Path, name: str) -> None:
         sign(path, name, "accept", log=tmp_path / "audit.jsonl")
     assert not (tmp_path / "audit.jsonl").exists()
     assert MedicalReport.model_validate_json(path.read_bytes()).sign_off is None
+
+
+def test_statements_come_from_passages_for_what_supports_a_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
+    from doyen_medical.evidence import statements as sources
+    from doyen_medical.report.statements import with_statements
+
+    asked: list[tuple[str, list[str]]] = []
+
+    def evidence_for(disease: str, findings: list[str], evidence: object) -> sources.Found:
+        asked.append((disease, findings))
+        if disease == "ORPHA:778":
+            raise DoyenError("MED-061", "no disease.", "")
+        said = sources.Statement("HP:0001250", "same", "Seizure is reported.", ("OMIM:1/HP:1",), ("PMID:77",))
+        return sources.Found(disease, (said,), {"kept": 1, "unsupported": 2}, ("bm25",), ())
+
+    monkeypatch.setattr(sources, "evidence_for", evidence_for)
+    stand_in: Any = None
+    made = with_statements(report(), stand_in)
+    assert asked == [("OMIM:300672", ["HP:0001250"]), ("ORPHA:778", ["HP:0001250"])]
+    assert [(s.candidate, s.text, s.passages) for s in made.statements] == [
+        ("OMIM:300672", "Seizure is reported.", ["OMIM:1/HP:1"])
+    ]
+    assert "PMID:77" in [citation.key for citation in made.citations]
+    (stage,) = [stage for stage in made.stages if stage.name == "evidence"]
+    assert stage.counts == {"kept": 1, "unsupported": 2}

@@ -37,6 +37,10 @@ def diagnose(
         str, typer.Option(help="With --out: json, html, fhir, divided by commas.")
     ] = "json,html",
     language: Annotated[str, typer.Option(help="Of the page: en or zh.")] = "en",
+    evidence: Annotated[
+        bool,
+        typer.Option("--evidence", help="Add what passages say of the first candidates; loads their index."),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line, one for each patient.")
     ] = False,
@@ -67,6 +71,11 @@ def diagnose(
             typer.echo(f"{name}: {report}", err=True)
             failed = True
             continue
+        if evidence:
+            from doyen_medical.evidence.library import load
+            from doyen_medical.report.statements import with_statements
+
+            report = with_statements(report, load())
         audit.record(report, "ranked")
         if out is not None:
             write(report, out / folder_name(report), [f.strip() for f in formats.split(",")], language)
