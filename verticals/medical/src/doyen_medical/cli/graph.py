@@ -49,9 +49,8 @@ def links(
     from doyen_medical.knowledge.store import load
     from doyen_runtime.commands.output import print_json, print_table
 
-    found = compare(
-        load(), Plan(steps=steps), seeds=range(seeds), test=test, say=lambda line: typer.echo(line, err=True)
-    )
+    plan = Plan(steps=steps, negatives=8, learning_rate=0.03)
+    found = compare(load(), plan, seeds=range(seeds), test=test, say=lambda line: typer.echo(line, err=True))
     if json:
         print_json(found)
         return

@@ -48,7 +48,8 @@ def compare(
     known, asked = split(facts(library, derived=False), test, seed=0)
     found: dict[str, Any] = {
         "entities": len(known.entities), "train": len(known), "test": len(asked), "seeds": list(seeds),
-        "steps": plan.steps, "batch": plan.batch, "size": plan.size, "knowledge_version": knowledge.version,
+        "plan": {key: value for key, value in vars(plan).items() if key not in ("encoder", "decoder", "seed")},
+        "split_seed": 0, "knowledge_version": knowledge.version,
         "popularity": _by_relation(popularity_ranks(known, asked), asked),
     }  # fmt: skip
     for name in models:
