@@ -24,6 +24,7 @@ REFERENCE = 0.045
 LIMITS = {
     "doyen_schemas": 0.3, "doyen_documents": 0.3, "doyen_runtime": 0.3, "doyen_runtime.cli": 0.3,
     "doyen_legal": 0.5, "doyen_legal.plugin": 0.5, "doyen_legal.cli": 0.5,
+    "doyen_medical": 0.5, "doyen_medical.plugin": 0.5, "doyen_medical.cli": 0.5,
 }  # fmt: skip
 IMPORT = """
 import sys, time
