@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -151,3 +152,20 @@ def test_a_row_of_zeros_stays_zero() -> None:
         [0.0, 0.0],
         [pytest.approx(0.6), pytest.approx(0.8)],
     ]
+
+
+def test_a_build_beside_another_one_leaves_one_whole_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other process finishes between our last look and our rename."""
+    build(PASSAGES, tmp_path / "other")
+    replace = os.replace
+
+    def late(part: Path, target: Path) -> None:
+        replace(tmp_path / "other", target)
+        replace(part, target)
+
+    monkeypatch.setattr(os, "replace", late)
+    build(PASSAGES, tmp_path / "index")
+    assert list(load(tmp_path / "index").passages) == PASSAGES
+    assert [path.name for path in tmp_path.iterdir()] == ["index"]

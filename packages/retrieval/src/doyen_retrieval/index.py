@@ -80,8 +80,13 @@ def build(passages: Iterable[Passage], folder: Path, encode: Encode | None = Non
         manifest = {"format": _FORMAT, "passages": len(listed), "files": files}
         (part / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
         if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(part, folder)
+            shutil.rmtree(folder, ignore_errors=True)
+        try:
+            os.replace(part, folder)
+        except OSError:
+            # Another process built it meanwhile: its index is of the same passages.
+            if not (folder / MANIFEST).is_file():
+                raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

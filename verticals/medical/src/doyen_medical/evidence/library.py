@@ -6,7 +6,6 @@ definitions and MedQuAD answers also by vectors, where they were built.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -38,7 +37,6 @@ class Evidence:
     knowledge: Knowledge
     edges: Index
     texts: Index
-    version: str
 
     @cached_property
     def edges_of(self) -> dict[str, list[int]]:
@@ -87,19 +85,22 @@ def read(
 ) -> Evidence:  # fmt: skip
     """The indexes for this knowledge and the MedQuAD answers in ``user``; a damaged one is built again."""
     found, digest = medquad.load(user)
-    name = hashlib.sha256(f"{knowledge.version} {digest} {_FORMAT}".encode()).hexdigest()[:16]
-    folder = get_settings().cache / "medical" / f"evidence-{name}"
-    edge_index = _kept(folder / "edges") or _build(
-        folder / "edges", lambda: retrieval.build(edges(knowledge), folder / "edges"), progress
+    # The maps that a version may name after its dot change no passage.
+    release = knowledge.version.partition(".")[0]
+    cache = get_settings().cache / "medical"
+    edge_folder = cache / f"evidence-{_FORMAT}-{release}-edges"
+    text_folder = cache / f"evidence-{_FORMAT}-{release}-texts-{digest[:8] or 'hpo'}"
+    edge_index = _kept(edge_folder) or _build(
+        edge_folder, lambda: retrieval.build(edges(knowledge), edge_folder), progress
     )
-    texts = _kept(folder / "texts")
+    texts = _kept(text_folder)
     if texts is None or (encode is not None and texts.vectors is None):
         texts = _build(
-            folder / "texts",
-            lambda: retrieval.build([*definitions(knowledge), *answers(found)], folder / "texts", encode),
+            text_folder,
+            lambda: retrieval.build([*definitions(knowledge), *answers(found)], text_folder, encode),
             progress,
         )
-    return Evidence(knowledge, edge_index, texts, name)
+    return Evidence(knowledge, edge_index, texts)
 
 
 def _kept(folder: Path) -> Index | None:
