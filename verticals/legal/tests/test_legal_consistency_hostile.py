@@ -74,3 +74,11 @@ def test_ten_thousand_characters_of_one_kind_end_soon(piece: str) -> None:
     started = time.process_time()
     _checked((piece * (10_000 // len(piece) + 1))[:10_000])
     assert time.process_time() - started < 3
+
+
+@pytest.mark.parametrize("names", [", ".join(f"A{i} Inc." for i in range(60)), " U.S.," * 60, " Inc." * 60])
+def test_full_stops_of_abbreviations_are_read_one_way(names: str) -> None:
+    """Two readings of each dot would take 2^60 steps."""
+    started = time.perf_counter()
+    _checked(f"SUPPLY AGREEMENT\n\n1. Liability. The liability of {names} and so on.")
+    assert time.perf_counter() - started < 2

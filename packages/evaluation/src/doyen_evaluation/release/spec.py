@@ -31,7 +31,7 @@ from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from doyen_runtime import adapters
 from doyen_schemas import AdapterRelease, DoyenError, Measurement, ReleaseBase
@@ -54,7 +54,10 @@ class SpecBase(BaseModel):
 
 
 class ReleaseSpec(BaseModel):
-    """A release as its author states it; see the module's example."""
+    """A release as its author states it; see the module's example.
+
+    Weights that need no base name none; an adapter of a base names the recipe that made it.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -62,13 +65,19 @@ class ReleaseSpec(BaseModel):
     version: str
     vertical: str
     requires_runtime: str
-    bases: dict[str, SpecBase] = Field(min_length=1)
+    bases: dict[str, SpecBase] = Field(default_factory=dict)
     licences: dict[str, str] = Field(min_length=1)
     seeds: list[int] = Field(min_length=1)
-    recipes: list[str] = Field(min_length=1)
+    recipes: list[str] = Field(default_factory=list)
     data: dict[str, str] = Field(default_factory=dict)
     evaluation: dict[str, Measurement] | str
     primary: list[str] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _recipe_of_a_base(self) -> ReleaseSpec:
+        if self.bases and not self.recipes:
+            raise ValueError("an adapter of a base names its recipes")
+        return self
 
 
 def read_spec(path: Path) -> ReleaseSpec:

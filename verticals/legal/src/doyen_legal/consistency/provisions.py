@@ -41,7 +41,8 @@ _SPECIAL: Final = re.compile(
 _SUBSTANTIVE: Final = re.compile(r"\bsubstantive\s+laws?\s+of\b", re.I)
 _ARBITRATION: Final = re.compile(r"\barbitrat(?:ion|or)s?\b", re.I)
 # Inside a sentence: a full stop within "$1,000.50", "Section 9.2", "U.S." or "Inc.," ends none.
-_IN = r"(?:[^.;]|\.(?=\d|[A-Z]\.|,)|(?<=\bU\.S)\.|(?<=\bInc)\.|(?<=\bINC)\.|;(?=\s+(?:or|and|OR|AND|\(\w{1,4}\))\s))"
+# One branch a dot: two that match the same dot would try every combination of them.
+_IN = r"(?:[^.;]|\.(?>(?=\d|[A-Z]\.|,)|(?<=\bU\.S\.)|(?<=\bInc\.))|;(?=\s+(?:or|and|OR|AND|\(\w{1,4}\))\s))"
 _CAP: Final = re.compile(
     rf"\b(?P<whole>(?:maximum|total|aggregate|cumulative|overall|entire)\s+(?:\w+\s+){{0,3}})?(?:liabilit(?:y|ies)|liable|damages|responsib(?:le|ility)|obligations?\s+to\s+indemnify|indemnif(?:y|ication)\s+obligations?|recover(?:y|able)?|remed(?:y|ies))\b{_IN}{{0,700}}?\b(?:(?:shall|will|may|can|does|do|to)\s+(?:not|in\s+no\s+event|never|in\s+no\s+circumstances?|under\s+no\s+circumstances?)\s+(?:in\s+(?:any|no)\s+event\s+)?(?:exceed|be\s+(?:more|greater)\s+than)|exceed(?:s|ing)?|in\s+excess\s+(?:in\s+(?:the\s+)?(?:aggregate|total)\s+)?of|(?:be\s+)?limited\s+(?:solely\s+|exclusively\s+)?to|(?:be\s+)?capped\s+at|cap\s+of|maximum\s+of|up\s+to|(?:not|no)\s+more\s+than|not\s+(?:to\s+)?surpass|greater\s+than|more\s+than|larger\s+than|restricted\s+to|beyond)\b"
     rf"|\b(?:maximum|total|aggregate|cumulative|overall|entire)\s+(?:\w+\s+){{0,3}}(?:liabilit(?:y|ies))\b{_IN}{{0,400}}?\b(?:is|shall\s+be|will\s+be|equals?)\b"
