@@ -160,6 +160,19 @@ def test_a_queued_training_with_another_file_is_another_training(data: Path, tmp
     ledger.close()
 
 
+def test_a_queued_training_with_another_chat_template_is_another_training(data: Path, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/home/ledger.db"
+    settings = Settings(home=tmp_path / "home", ledger_url=url, broker_url="filesystem://", queue_prefix="t")
+    ledger = Ledger(url)
+    first = queue.enqueue(recipe(data), data, tmp_path / "one", settings, ledger)
+    assert not queue.enqueue(recipe(data), data, tmp_path / "two", settings, ledger)["submitted"]
+    (data / "base" / "chat_template.jinja").write_text("{{ messages }}")  # the weights stay
+    other = queue.enqueue(recipe(data), data, tmp_path / "two", settings, ledger)
+    assert other["submitted"]
+    assert other["batch"] != first["batch"]
+    ledger.close()
+
+
 def test_a_folder_with_a_run_is_not_queued_for_another_file(data: Path, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/home/ledger.db"
     settings = Settings(home=tmp_path / "home", ledger_url=url, broker_url="filesystem://", queue_prefix="t")

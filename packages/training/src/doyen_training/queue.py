@@ -50,7 +50,7 @@ def enqueue(recipe: Recipe, data: Path, out: Path, settings: Settings, ledger: L
     options = {
         "data_sha256": known["data_sha256"],
         "inputs_sha256": known["inputs_sha256"],
-        "base_sha256": known["base"]["weights_sha256"],
+        "base": known["base"],
     }
     release = version("doyen-training")
     work = Work(NAME, release, release, NO_ADAPTER, options)
