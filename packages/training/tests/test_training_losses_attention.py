@@ -11,6 +11,8 @@ from doyen_schemas import DoyenError
 from doyen_testkit.models import tiny_tokenizer
 from doyen_training.losses import LossPart
 from doyen_training.losses.attention import Attention, AttentionPart, layer_map, match_heads
+from doyen_training.losses.factuality import Factuality
+from doyen_training.masking import Example
 
 ROWS = examples(4)
 
@@ -64,6 +66,33 @@ def test_the_first_stage_aligns_maps_of_a_smaller_student_and_the_second_logits(
     assert losses[7] < losses[0]
     assert losses[11] < losses[8]
     assert all(parameter.grad is None for parameter in teacher.parameters())
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_the_maps_of_false_tokens_are_not_followed(beside: bool) -> None:
+    """Golden: the sum by hand over the tokens that are neither padding nor false."""
+    rows = [
+        Example("a", [5, 6, 7, 8, 9, 10], [-100, -100, -100, -100, 9, 10], (2, 3)),
+        Example("b", [11, 12, 13, 14], [-100, -100, 13, 14]),
+    ]
+    student, term = tiny_model(2), Attention(tiny_model(1), tiny_tokenizer(), switch=1)
+    with torch.no_grad():
+        for layer in term.teacher.model.layers:
+            layer.self_attn.q_proj.weight *= 6
+    term.begin(start(student, rows))
+    forward = run(student, rows, [term, Factuality()] if beside else [term], output_attentions=True)
+    found = float(term.loss(forward, len(forward.labels_N)).detach())
+    total, count = 0.0, 0
+    for row in rows:
+        ids = torch.tensor([row.input_ids])
+        with torch.no_grad():
+            maps = [model(ids, output_attentions=True).attentions for model in (term.teacher, student)]
+        for place in set(range(len(row.input_ids))) - set(row.false):
+            for p_1HTT, q_1HTT in zip(*maps, strict=True):
+                p_HT, q_HT = (x[0, :, place, : place + 1].double() for x in (p_1HTT, q_1HTT))
+                total += float((p_HT * (p_HT / q_HT).log()).sum(-1).mean()) / len(maps[0])
+            count += 1
+    assert found == pytest.approx(total / count, rel=1e-3)
 
 
 def test_another_tokenizer_is_refused() -> None:

@@ -157,6 +157,17 @@ def test_packed_rows_have_the_same_false_tokens() -> None:
     torch.testing.assert_close(forward.false_FV, apart.false_FV, atol=1e-5, rtol=1e-5)
 
 
+def test_a_false_first_token_of_a_packed_sample_is_not_asked_of_its_neighbour() -> None:
+    model, term = tiny_model(), Factuality()
+    rows = [ROWS[1], Example("first", [15, 16, 17], [-100, 16, 17], (0,))]
+    batch = Collator(rows, 0, [term], packed=True)([{"indices": [0, 1]}])
+    assert not batch["false"].any()
+    forward, _ = learned_forward(model, batch)
+    assert forward.false_F is not None
+    assert len(forward.false_F) == 0
+    assert float(term.loss(forward, 1).detach()) == 0
+
+
 @pytest.mark.parametrize("scale", [1.0, 40.0])
 def test_the_gradient_is_right_and_bounded_where_the_token_is_certain(scale: float) -> None:
     torch.manual_seed(0)

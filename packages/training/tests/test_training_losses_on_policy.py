@@ -14,7 +14,9 @@ from doyen_testkit.models import tiny_tokenizer
 from doyen_training.collate import Collator
 from doyen_training.forward import learned_forward, score
 from doyen_training.losses import LossPart
+from doyen_training.losses.factuality import Factuality
 from doyen_training.losses.on_policy import OnPolicy, OnPolicyPart, _rows, divergence
+from doyen_training.masking import Example
 
 ROWS = examples(4)
 
@@ -46,6 +48,22 @@ def test_answers_begin_where_the_labels_do() -> None:
     alone = model(input_ids=torch.tensor([prompts[3] + answers[3]])).logits[0]
     first = len(prompts[3]) - 1
     torch.testing.assert_close(together_NV[-len(answers[3]) :], alone[first : first + len(answers[3])])
+
+
+def test_a_false_stretch_is_no_part_of_the_prompt() -> None:
+    """The answer begins where its first token is learned or false; a later false stretch changes nothing."""
+    rows = [
+        Example("opens", [5, 6, 7, 8, 9, 10], [-100, -100, -100, -100, 9, 10], (2, 3)),
+        Example("later", [11, 12, 13, 14, 15], [-100, -100, 13, -100, 15], (3,)),
+        Example("none", [16, 17, 18, 19], [-100, -100, -100, 19]),
+    ]
+    term = OnPolicy(tiny_model(1), tiny_tokenizer(), answer_tokens=2)
+    model = tiny_model(0)
+    for terms in ([term], [Factuality(), term]):
+        forward = run(model, rows, terms)
+        assert term._prompts(forward) == [[5, 6], [11, 12], [16, 17, 18]]
+    losses = [float(t.loss(forward, len(forward.labels_N)).detach()) for t in terms]
+    assert all(loss > 0 for loss in losses)
 
 
 def test_the_student_comes_nearer_to_its_teacher_and_only_it_moves() -> None:

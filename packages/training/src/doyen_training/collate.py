@@ -102,10 +102,12 @@ class Collator:
                 start, end = end, end + len(self.examples[index].input_ids)
                 ids_BT[row, start:end] = torch.tensor(self.examples[index].input_ids)
                 labels_BT[row, start:end] = torch.tensor(self.examples[index].labels)
-                labels_BT[row, start] = IGNORED  # nothing of its own sample predicts it
                 positions_BT[row, start:end] = torch.arange(end - start)
                 sample_BT[row, start:end] = len(order)
                 false_BT[row, [start + place for place in self.examples[index].false]] = True
+                # Nothing of its own sample predicts the first token.
+                labels_BT[row, start] = IGNORED
+                false_BT[row, start] = False
                 order.append(index)
             positions_BT[row, end:] = torch.arange(width - end)
             mask_BT[row, :end] = 1

@@ -78,5 +78,6 @@ def learned_forward(model: Any, batch: Mapping[str, Any], **options: Any) -> tup
         text_BT=batch["sample"] >= 0,
         false_FV=false_FV,
         false_F=false_F,
+        false_BT=false_BT,
     )
     return forward, outputs

@@ -50,6 +50,7 @@ class Attention(Term):
 
     name = "attention"
     attentions = True
+    falsehoods = True
 
     def __init__(
         self, teacher: Any, tokenizer: Any, weight: float = 1.0, switch: int = 100, temperature: float = 2.0
@@ -78,7 +79,7 @@ class Attention(Term):
             base.set_attn_implementation("eager")
 
     def loss(self, forward: Forward, count: Tensor | int) -> Tensor:
-        """The loss of the stage that ``step`` is in; maps are averaged over layers, heads and tokens."""
+        """The loss of the stage that ``step`` is in; maps are averaged over layers, heads and tokens not false."""
         import torch
 
         from doyen_modeling.distillation import soft_divergence
@@ -99,6 +100,8 @@ class Attention(Term):
             mask_BT = forward.inputs.get(
                 "attention_mask", torch.ones_like(forward.inputs["input_ids"])
             ).bool()
+        if forward.false_BT is not None:
+            mask_BT = mask_BT & ~forward.false_BT
         total = maps_divergence(outputs.attentions, forward.outputs.attentions, mask_BT)
         return total * len(rows_N) / count
 
@@ -122,7 +125,7 @@ def match_heads(teacher_BHTT: Tensor, heads: int) -> Tensor:
 
 
 def maps_divergence(teacher: Any, student: Any, mask_BT: Tensor) -> Tensor:
-    """Mean ``KL(teacher ‖ student)`` in nats over layers, heads and the tokens that are not padding."""
+    """Mean ``KL(teacher ‖ student)`` in nats over layers, heads and the tokens of the mask."""
     import torch
 
     total = torch.zeros((), device=mask_BT.device)

@@ -61,6 +61,7 @@ class OnPolicy(Term):
     """Mean divergence from the teacher over the tokens that the student generates; labels are not used."""
 
     name = "on_policy"
+    falsehoods = True
 
     def __init__(
         self,
@@ -120,15 +121,18 @@ class OnPolicy(Term):
         return {"answer_tokens": round(tokens / max(rows, 1), 2)}
 
     def _prompts(self, forward: Forward) -> list[list[int]]:
-        """The tokens before the first learned one of each row. Raises TRN-068 for packed rows."""
+        """The tokens before the answer of each row, be its first one learned or false. Raises TRN-068 for packed rows."""
         if "attention_mask" not in forward.inputs:
             raise DoyenError(
                 "TRN-068",
                 "on-policy distillation generates an answer for each row, but rows are packed.",
                 "Set data.packing = false.",
             )
-        rows = zip(forward.inputs["input_ids"].tolist(), forward.learned_BT.tolist(), strict=True)
-        return [ids[: learned.index(True) + 1] for ids, learned in rows if True in learned]
+        begins_BT = forward.learned_BT.clone()  # True where the next token is the answer's
+        if forward.false_BT is not None:
+            begins_BT[:, :-1] |= forward.false_BT[:, 1:]
+        rows = zip(forward.inputs["input_ids"].tolist(), begins_BT.tolist(), strict=True)
+        return [ids[: begins.index(True) + 1] for ids, begins in rows if True in begins]
 
     def _answer(self, forward: Forward, prompts: list[list[int]]) -> list[list[int]]:
         """An answer to each prompt, sampled from the student; the end token is its last where it came to one."""

@@ -33,6 +33,7 @@ class Forward:
         outputs: attentions and hidden states of the pass, where a term asked for them.
         text_BT: True at tokens of a sample, False at padding.
         false_FV, false_F: logits and token of the F false tokens, where a term asked for them.
+        false_BT: True at the false tokens themselves, where a term asked for them.
     """
 
     model: Any
@@ -47,6 +48,7 @@ class Forward:
     text_BT: Tensor | None = None
     false_FV: Tensor | None = None
     false_F: Tensor | None = None
+    false_BT: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class Term:
     # What the one forward pass must also return.
     attentions: ClassVar[bool] = False
     hidden_states: ClassVar[bool] = False
-    # Looks at the tokens that are marked as false, which no other term sees.
+    # Has to know which tokens are false: to make them unlikely, or to leave them out.
     falsehoods: ClassVar[bool] = False
     # Reads hooks on the one forward pass, so it comes before the terms that run passes of their own.
     hooked: ClassVar[bool] = False
