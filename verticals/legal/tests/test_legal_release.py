@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from doyen_evaluation.release.measured import withdraw
 from doyen_legal import weights
-from doyen_legal.release import card, measurements, withdraw
+from doyen_legal.release import card, measurements
 from doyen_runtime import adapters
 from doyen_schemas import DoyenError
 

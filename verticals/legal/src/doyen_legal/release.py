@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from doyen_evaluation.cards import CardText, Figure, figures_from, model_card
+from doyen_evaluation.release import measured
 from doyen_legal.weights import NAME
 from doyen_schemas import AdapterRelease, Measurement
 
@@ -80,30 +81,9 @@ def write_release(
     return build(folder, assemble(folder, spec, _RECIPES), folder, previous=previous)
 
 
-def withdraw(folder: Path, previous: AdapterRelease | None) -> None:
-    """Undo a release that the gate refused: the loader takes the folder no more until another one passes."""
-    from doyen_runtime import adapters
-
-    path = folder / adapters.RELEASE
-    path.unlink()
-    if previous is not None:
-        path.write_text(adapters.render(previous), encoding="utf-8")
-
-
 def measurements(metrics: Mapping[str, Any]) -> dict[str, Measurement]:
-    """The figures of ``metrics`` as a release states them: value, interval, number of items, command."""
-    found = {}
-    for protocol, (short, names, items, command) in _FIGURES.items():
-        measured = metrics.get(protocol, {})
-        for name in names:
-            if measured.get(name) is None:
-                continue
-            low, high = (measured.get("ci95") or {}).get(name) or (None, None)
-            found[f"{short}.{name}"] = Measurement(
-                value=measured[name], low=low, high=high, n=measured.get(items), command=command,
-                higher_is_better=name not in _LOWER_IS_BETTER,
-            )  # fmt: skip
-    return found
+    """The figures of ``metrics`` as a release states them."""
+    return measured.measurements(metrics, _FIGURES, _LOWER_IS_BETTER)
 
 
 def _spec(

@@ -108,8 +108,9 @@ def release(
     Example: doyen legal train release --folder src/doyen_legal/adapter --version 0.2.0 --metrics figures.json
     """
     from doyen_evaluation.release.gate import run_gate
+    from doyen_evaluation.release.measured import withdraw
     from doyen_evaluation.release.store import refuse, write_gate
-    from doyen_legal.release import withdraw, write_release
+    from doyen_legal.release import write_release
     from doyen_runtime import adapters
 
     legal = _data(data) / "legal"
