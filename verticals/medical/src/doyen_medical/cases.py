@@ -21,6 +21,8 @@ Sex = Literal["M", "F", ""]
 _AGE: Final = re.compile(r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T[\dHMS.]*)?")
 _SEX: Final[dict[str, Sex]] = {"MALE": "M", "FEMALE": "F"}
 _LIMIT: Final = 500_000_000
+OLDEST: Final = 130.0
+"""Years that no person exceeds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,8 +86,8 @@ class Diagnoser:
         """The report of HPO ids, with sex and age in years where known. Raises MED-054 when none is a finding."""
         from doyen_medical.formats.record import PatientRecord, checked_count
 
-        ids = checked_count(list(observed), list(excluded))
-        return self.diagnose_record(PatientRecord("", "terms", *ids, sex=sex, age=age))
+        found, absent, _ = checked_count(list(observed), list(excluded))
+        return self.diagnose_record(PatientRecord("", "terms", found, absent, sex=sex, age=age))
 
     def diagnose_record(self, record: PatientRecord, path: Path | None = None) -> MedicalReport:
         """The report of what was read from ``path``. Raises MED-054 (nothing left to rank), MED-058 (profile fail)."""
@@ -122,6 +122,7 @@ class Diagnoser:
                 source=record.source, sex=record.sex, age_years=record.age,
                 observed=[self._term(id) for id in record.observed],
                 excluded=[self._term(id) for id in record.excluded],
+                uncertain=[self._term(id) for id in record.uncertain], foreign=record.foreign,
                 notices=[r.Notice(**asdict(notice)) for notice in notices],
                 quotes=[r.Quote(**asdict(quote)) for quote in record.quotes],
             ),
@@ -195,7 +196,7 @@ class Diagnoser:
                 )
                 for w in weights
             ],
-            unexplained=[self._term(ontology.ids[w.term]) for w in weights if w.role == "unexplained"],
+            unexplained=[self._term(ontology.ids[w.term]) for w in weights if w.observed and w.role in ("unexplained", "contradicts")],
         )  # fmt: skip
 
     def _term(self, id: str) -> Term:

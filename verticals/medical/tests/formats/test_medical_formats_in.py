@@ -135,7 +135,8 @@ def test_presence_and_absence_in_fhir() -> None:
     )  # fmt: skip
     assert record.observed == ("HP:0001250", "HP:0002650", "HP:0001252", "HP:0000518")
     assert record.excluded == ("HP:0000252", "HP:0001251", "HP:0000365", "HP:0000501")
-    assert (record.id, record.sex, record.age, record.uncertain) == ("p1", "F", 2.01, 2)
+    assert (record.id, record.sex, record.age) == ("p1", "F", 2.01)
+    assert record.uncertain == ("HP:0001263", "HP:0000505")
 
 
 @pytest.mark.parametrize(
@@ -157,6 +158,93 @@ def test_fhir_without_codes_is_refused(text: str, code: str) -> None:
     assert "Jane" not in str(caught.value)
 
 
+ABSENT = {"coding": [{"code": "LA9634-2"}]}
+UNKNOWN = {"coding": [{"code": "LA4489-6", "display": "Unknown"}]}
+
+
+@pytest.mark.parametrize(
+    ("rest", "presence"),
+    [
+        ({}, "observed"),
+        ({"valueString": "Present."}, "observed"),
+        ({"valueString": "not  present"}, "excluded"),
+        ({"valueString": "mild, since birth"}, "uncertain"),
+        ({"valueCodeableConcept": UNKNOWN}, "uncertain"),
+        ({"valueCodeableConcept": {"text": "Absent"}}, "excluded"),
+        ({"valueCodeableConcept": {"text": "not asked"}}, "uncertain"),
+        ({"valueCodeableConcept": UNKNOWN, "interpretation": [{"coding": [{"code": "POS"}]}]}, "uncertain"),
+        ({"valueBoolean": True, "interpretation": [{"coding": [{"code": "NEG"}]}]}, "uncertain"),
+        ({"valueQuantity": {"value": 0}}, "uncertain"),
+        ({"valueInteger": 0}, "uncertain"),
+        ({"valueBoolean": "false"}, "uncertain"),
+        ({"interpretation": [{"coding": [{"code": "H"}]}]}, "uncertain"),
+    ],
+)
+def test_only_what_is_known_to_be_there_is_observed(rest: dict[str, Any], presence: str) -> None:
+    record = from_fhir_bundle(bundle(observation("HP:0002650"), observation("HP:0001250", **rest)))
+    assert {"observed": record.observed, "excluded": record.excluded, "uncertain": record.uncertain}[
+        presence
+    ][-1:] == ("HP:0001250",)
+
+
+def test_values_that_are_terms_and_statuses_of_conditions() -> None:
+    denied = {"resourceType": "Observation", "code": {"text": "x"}, "valueCodeableConcept": hpo("HP:0001250"),
+              "interpretation": [{"coding": [{"code": "NEG"}]}]}  # fmt: skip
+    condition = {"resourceType": "Condition", "code": hpo("HP:0001251")}
+    record = from_fhir_bundle(
+        bundle(
+            observation("HP:0000118", valueCodeableConcept=hpo("HP:0002650")),
+            denied,
+            {**condition, "verificationStatus": {"coding": [{"code": "something-new"}]}},
+            {**condition, "code": hpo("HP:0000518"), "verificationStatus": {"text": "confirmed"}},
+        )
+    )
+    assert record.observed == ("HP:0000118", "HP:0002650", "HP:0000518")
+    assert (record.excluded, record.uncertain) == (("HP:0001250",), ("HP:0001251",))
+
+
+def test_findings_of_somebody_else_are_skipped_and_counted() -> None:
+    patient = {"resourceType": "Patient", "id": "p1", "identifier": [{"system": "s", "value": "7"}]}
+    mine = ["Patient/p1", "http://hospital/fhir/Patient/p1", "Patient/p1/_history/2"]
+    others = [
+        "Patient/mother",
+        "RelatedPerson/p1",
+        "urn:uuid:3",
+        "#p1",
+        "http://hospital/fhir/RelatedPerson/p1",
+    ]
+    record = from_fhir_bundle(
+        bundle(
+            patient,
+            *(observation(f"HP:000000{n}", subject={"reference": name}) for n, name in enumerate(mine)),
+            *(observation("HP:0001250", subject={"reference": name}) for name in others),
+            observation("HP:0001250", subject={"identifier": {"system": "s", "value": "8"}}),
+            observation("HP:0001250", subject="Patient/p1"),
+            observation(
+                "HP:0001250", subject={"reference": "Patient/p1"}, focus=[{"reference": "Patient/fetus"}]
+            ),
+            {
+                "resourceType": "Condition",
+                "code": hpo("HP:0001250"),
+                "subject": {"reference": "Patient/mother"},
+            },
+            observation("HP:0000005", subject={"identifier": {"system": "s", "value": "7"}}),
+            observation("HP:0000006", subject={"display": "the patient"}),
+        )
+    )
+    assert record.observed == ("HP:0000000", "HP:0000001", "HP:0000002", "HP:0000005", "HP:0000006")
+    assert record.foreign == 9
+    with pytest.raises(DoyenError, match=r"MED-052.*2 different subjects"):
+        from_fhir_bundle(
+            bundle(*(observation("HP:0001250", subject={"reference": f"Patient/{n}"}) for n in range(2)))
+        )
+    by_url = json.loads(
+        bundle({"resourceType": "Patient"}, observation("HP:0001250", subject={"reference": "urn:uuid:1"}))
+    )
+    by_url["entry"][0]["fullUrl"] = "urn:uuid:1"
+    assert from_fhir_bundle(json.dumps(by_url)).foreign == 0
+
+
 def test_term_lists() -> None:
     ontology = load().ontology
     zh = {"HP:0000252": "小头畸形"}
@@ -169,6 +257,62 @@ def test_term_lists() -> None:
         record = from_terms(text, ontology, zh)
         assert (set(record.observed), record.excluded) == ({"HP:0001250", "HP:0000252"}, ("HP:0001251",))
     assert from_terms("Intellectual disability, severe", ontology).observed == ("HP:0010864",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "HP:0001250,excluded\nHP:0002650",
+        "HP:0001250 absent\nHP:0002650 present",
+        "HP:0001250: not present\nHP:0002650",
+        "HP:0001250;no\nHP:0002650;yes",
+        "HP:0001250 (absent), HP:0002650",
+        "Seizure absent\nScoliosis",
+        "Seizure: not present\nScoliosis: observed",
+        "excluded,HP:0001250\nobserved,HP:0002650",
+        'HP:0001250,"Seizure",excluded\nHP:0002650,"Scoliosis",present',
+        "hpo_id,label,status\nHP:0001250,another name of it,absent\nHP:0002650,Scoliosis,",
+        "hpo_id,excluded\nHP:0001250,true\nHP:0002650,false",
+        "HPO ID\tTerm\tExcluded\nHP:0001250\tSeizure\tyes\nHP:0002650\tScoliosis\tno",
+        "term,status\nSeizure,0\nScoliosis,1",
+        "id\n!HP:0001250\nHP:0002650",
+    ],
+)
+def test_a_term_list_keeps_what_is_excluded_apart(text: str) -> None:
+    record = from_terms(text, load().ontology)
+    assert (record.observed, record.excluded) == (("HP:0002650",), ("HP:0001250",))
+
+
+def test_a_term_list_counts_what_is_unknown() -> None:
+    record = from_terms("HP:0001250,unknown\nScoliosis\nAtaxia possible", load().ontology)
+    assert (record.observed, record.uncertain) == (("HP:0002650",), ("HP:0001250", "HP:0001251"))
+    assert from_terms('"Intellectual disability, severe",observed', load().ontology).observed == (
+        "HP:0010864",
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "HP:00012509",
+        "HP:0001250x",
+        "HP:0001250,Jane",
+        "HP:0001250 since Jane was three",
+        "HP:0001250,Scoliosis,excluded",
+        "HP:0001250,excluded,present",
+        "!HP:0001250,present",
+        "HP:0001250 -",
+        "HP:0001250\tSeizure\tnot really",
+        "excluded",
+        "Jane,Smith",
+    ],
+)
+def test_a_cell_that_cannot_be_read_is_no_finding(line: str) -> None:
+    with pytest.raises(DoyenError, match=r"MED-056.*line 2") as caught:
+        from_terms("HP:0002650\n" + line, load().ontology)
+    assert "Jane" not in str(caught.value)
+    with pytest.raises(DoyenError, match="MED-056"):
+        from_terms("id,status\nHP:0002650,perhaps", load().ontology)
 
 
 def test_a_term_list_names_the_line_and_not_its_words() -> None:
@@ -186,7 +330,7 @@ def test_a_note(recogniser: Recogniser) -> None:
     )
     record = from_note(text, recogniser)
     assert (record.observed, record.excluded) == (("HP:0001250", "HP:0004322"), ("HP:0001251",))
-    assert (record.sex, record.age, record.uncertain) == ("M", 3.0, 1)
+    assert (record.sex, record.age, record.uncertain) == ("M", 3.0, ("HP:0000518",))
     assert [text[q.start : q.end] for q in record.quotes] == [q.quote for q in record.quotes]
     assert {q.quote: (q.status, q.family) for q in record.quotes}["deafness"] == ("observed", True)
     assert not any("Miller" in q.quote for q in record.quotes)

@@ -112,7 +112,14 @@ def _reports(
 
 def _print(name: str, report: MedicalReport) -> None:
     say = typer.echo
-    say(f"{name}: {len(report.patient.observed)} findings observed, {len(report.patient.excluded)} excluded")
+    patient = report.patient
+    say(f"{name}: {len(patient.observed)} findings observed, {len(patient.excluded)} excluded")
+    if patient.uncertain:
+        say(
+            f"  left out as uncertain: {', '.join(f'{term.label} ({term.id})' for term in patient.uncertain)}"
+        )
+    if patient.foreign:
+        say(f"  left out as somebody else's: {patient.foreign} entries")
     for notice in report.patient.notices:
         say(f"  note: {notice.kind} {notice.id} {notice.other} ({notice.done})")
     if report.abstained:

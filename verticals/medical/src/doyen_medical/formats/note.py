@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from doyen_medical.cases import Sex
+from doyen_medical.cases import OLDEST, Sex
 from doyen_medical.formats.record import MOST_CHARACTERS, PatientRecord, Quote, checked_count
 from doyen_medical.text.chinese import ChineseRecogniser, has_chinese
 from doyen_medical.text.concepts import Recogniser
@@ -46,7 +46,12 @@ def from_note(text: str, recogniser: Recogniser, chinese: ChineseRecogniser | No
     assertions = assess(clean.text, sorted(mentions))
     observed = [a.mention.id for a in assertions if a.status == "observed" and not a.family]
     excluded = [a.mention.id for a in assertions if a.status == "excluded" and not a.family]
-    once = checked_count(observed, [id for id in excluded if id not in set(observed)])
+    seen = set(observed)
+    once = checked_count(
+        observed,
+        [id for id in excluded if id not in seen],
+        [a.mention.id for a in assertions if a.status == "hypothetical" and not a.family],
+    )
     return PatientRecord(
         id="",
         source="note",
@@ -58,7 +63,7 @@ def from_note(text: str, recogniser: Recogniser, chinese: ChineseRecogniser | No
             _quote(a, clean.text, clean.original(a.mention.start), clean.original(a.mention.end))
             for a in assertions
         ),
-        uncertain=sum(a.status == "hypothetical" and not a.family for a in assertions),
+        uncertain=once[2],
     )
 
 
@@ -71,12 +76,13 @@ def _quote(assertion: Assertion, text: str, start: int, end: int) -> Quote:
 
 
 def _age(text: str) -> float | None:
-    """The first age that the note states, in years."""
-    match = _AGE.search(text)
-    if match is None:
-        return None
-    number, unit = next((match[i], match[i + 1]) for i in (1, 3, 5) if match[i])
-    return round(int(number) * _YEARS[unit.lower()], 2)
+    """The first age that the note states, in years; what no person reaches (a 900-year-old church) is none."""
+    for match in _AGE.finditer(text):
+        number, unit = next((match[i], match[i + 1]) for i in (1, 3, 5) if match[i])
+        age = int(number) * _YEARS[unit.lower()]
+        if age <= OLDEST:
+            return round(age, 2)
+    return None
 
 
 def _sex(text: str) -> Sex:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -11,6 +12,7 @@ from doyen_schemas import DoyenError
 
 Source = Literal["phenopacket", "fhir", "terms", "note"]
 Status = Literal["observed", "excluded", "hypothetical"]
+Presence = Literal["observed", "excluded", "uncertain"]
 
 MOST_CHARACTERS: Final = 10_000_000
 MOST_TERMS: Final = 500
@@ -35,7 +37,8 @@ class PatientRecord:
 
     ``id`` is the file's own id of the patient or the document. Diagnoses and genes are never read: they would give
     the answer away. ``quotes`` are a note's mentions, with those that are hypothetical or the family's.
-    ``uncertain`` counts findings that were left out since their source calls them unconfirmed.
+    ``uncertain`` are findings that were left out since their source does not say that they are there or absent;
+    ``foreign`` counts entries that were left out since they speak of somebody else.
     """
 
     id: str
@@ -45,7 +48,8 @@ class PatientRecord:
     sex: Sex = ""
     age: float | None = None
     quotes: tuple[Quote, ...] = ()
-    uncertain: int = 0
+    uncertain: tuple[str, ...] = ()
+    foreign: int = 0
 
 
 def read_json(text: str) -> Any:
@@ -69,19 +73,27 @@ def _no_constant(name: str) -> Any:
     raise ValueError(name)
 
 
-def checked_count(observed: list[str], excluded: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The ids, each once, in order. Raises MED-054 (none observed) and MED-055 (more than 500)."""
-    once = tuple(dict.fromkeys(observed)), tuple(dict.fromkeys(excluded))
-    if not once[0]:
+def checked_count(
+    observed: Iterable[str], excluded: Iterable[str], uncertain: Iterable[str] = ()
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """The ids, each once, in order; what is observed or excluded is not uncertain.
+
+    Raises MED-054 (none observed) and MED-055 (more than 500).
+    """
+    found, absent = tuple(dict.fromkeys(observed)), tuple(dict.fromkeys(excluded))
+    known = {*found, *absent}
+    unsure = tuple(id for id in dict.fromkeys(uncertain) if id not in known)
+    if not found:
         raise DoyenError(
             "MED-054",
-            f"the patient has no observed finding ({len(once[1])} excluded).",
+            f"the patient has no observed finding ({len(absent)} excluded, {len(unsure)} uncertain).",
             "A ranking needs at least one observed HPO term.",
         )
-    if len(once[0]) + len(once[1]) > MOST_TERMS:
+    count = len(found) + len(absent) + len(unsure)
+    if count > MOST_TERMS:
         raise DoyenError(
             "MED-055",
-            f"the patient has {len(once[0]) + len(once[1])} findings, more than {MOST_TERMS}.",
+            f"the patient has {count} findings, more than {MOST_TERMS}.",
             "Give the findings of one patient.",
         )
-    return once
+    return found, absent, unsure

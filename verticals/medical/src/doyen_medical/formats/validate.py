@@ -55,8 +55,8 @@ def validate(
         )
     if profile == "fix":
         excluded = [id for id in excluded if id not in implied]
-    once = checked_count(observed, excluded)
-    return replace(record, observed=once[0], excluded=once[1]), tuple(notices)
+    once = checked_count(observed, excluded, _current(record.uncertain, ontology, notices))
+    return replace(record, observed=once[0], excluded=once[1], uncertain=once[2]), tuple(notices)
 
 
 def _current(ids: Iterable[str], ontology: Ontology, notices: list[Notice]) -> Iterable[str]:

@@ -53,13 +53,19 @@ class Quote(_Part):
 
 
 class Patient(_Part):
-    """What was read. ``excluded`` findings are explained and never ranked."""
+    """What was read. ``excluded`` findings are explained and never ranked.
+
+    ``uncertain`` findings (unknown, suspected, without a readable value) and ``foreign`` entries of somebody else (a
+    count) take no part.
+    """
 
     source: Literal["phenopacket", "fhir", "terms", "note"]
     sex: Literal["M", "F", ""]
     age_years: float | None
     observed: list[Term]
     excluded: list[Term]
+    uncertain: list[Term] = Field(default_factory=list)
+    foreign: int = 0
     notices: list[Notice]
     quotes: list[Quote]
 
