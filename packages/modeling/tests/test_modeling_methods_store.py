@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file, save_file
 
 from doyen_modeling.base import load_base
 from doyen_modeling.methods import (
@@ -16,8 +18,11 @@ from doyen_modeling.methods import (
     adapter_base,
     attach,
     load_adapter,
+    load_state,
     save_adapter,
+    state,
 )
+from doyen_modeling.methods.store import BOUND
 from doyen_schemas import DoyenError
 from doyen_testkit.models import tiny_llama
 
@@ -95,7 +100,12 @@ def test_an_unbound_or_missing_adapter_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"peft_type": "LOHA"}, "its type is LOHA"),
+        ({"peft_type": "LOHA"}, "its type is LOHA, which no method here has"),
+        ({"peft_type": "NOPE"}, "its type is NOPE, which no method here has"),
+        ({"peft_type": "SHIRA"}, r"its settings do not say how its mask was scored \(no doyen_method\)"),
+        ({"rank_pattern": {"q_proj": 2}}, "it sets rank_pattern, which no method here has"),
+        ({"alpha_pattern": {"q_proj": 2}}, "it sets alpha_pattern"),
+        ({"bias": "lora_only", "modules_to_save": ["norm"]}, "it sets bias, modules_to_save"),
         ({"lora_alpha": 2.5}, "alpha is 2.5"),
         ({"r": None}, "rank is None"),
     ],
@@ -109,6 +119,82 @@ def test_an_adapter_of_no_method_here_is_not_trained_on(
     config.write_text(json.dumps(json.loads(config.read_text()) | change))
     with pytest.raises(DoyenError, match=rf"MOD-012: the adapter adapter cannot be trained on: {reason}"):
         load_adapter(load_base(f"path:{folder}"), tmp_path / "adapter", trainable=True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"peft_type": "NOPE"},
+        {"peft_type": ["LORA"]},
+        {"peft_type": "LOHA"},
+        {"rank_pattern": {"q_proj": 2}},
+        {"r": 8},
+        {"r": 0},
+        {"r": "four"},
+        {"use_dora": True},
+        {"target_modules": ["q_proj"]},
+        {"target_modules": ["q_proj", "down_proj", "up_proj"]},
+        {"target_modules": ["nowhere"]},
+    ],
+    ids=str,
+)
+def test_settings_that_do_not_fit_the_tensors_are_not_served(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    folder = tiny_llama(tmp_path / "base")
+    trained(folder, tmp_path / "adapter")
+    config = tmp_path / "adapter" / CONFIG
+    config.write_text(json.dumps(json.loads(config.read_text()) | change))
+    with pytest.raises(DoyenError, match="MOD-012"):
+        load_adapter(load_base(f"path:{folder}"), tmp_path / "adapter")
+
+
+@pytest.mark.parametrize("rank", [1, 2, 4])
+def test_a_damaged_pissa_file_is_not_trained_on(tmp_path: Path, rank: int) -> None:
+    """Odd, half and double rank of the file beside the rank of the settings."""
+    folder = tiny_llama(tmp_path / "base")
+    base = load_base(f"path:{folder}")
+    save_adapter(attach(base.model, Lora(rank=2, init="pissa")), tmp_path / "adapter", base.ref)
+    load_adapter(load_base(f"path:{folder}"), tmp_path / "adapter", trainable=True)
+    file = tmp_path / "adapter" / WEIGHTS
+    sizes = {1: 3, 2: 2, 4: 8}
+    tensors = {
+        name: torch.zeros(sizes[rank], t.shape[1])
+        if ".lora_A." in name
+        else torch.zeros(t.shape[0], sizes[rank])
+        for name, t in load_file(file).items()
+    }
+    save_file(tensors, file, metadata={BOUND: base.ref.model_dump_json()})
+    with pytest.raises(DoyenError, match=r"MOD-012: 28 tensor\(s\) do not fit this lora adapter"):
+        load_adapter(load_base(f"path:{folder}"), tmp_path / "adapter", trainable=True)
+
+
+def test_tensors_of_another_shape_or_name_are_not_taken_back(tmp_path: Path) -> None:
+    model = attach(load_base(f"path:{tiny_llama(tmp_path / 'base')}").model, Lora(rank=2))
+    tensors = dict(state(model))
+    name = next(iter(tensors))
+    load_state(model, tensors)
+    for wrong in (tensors | {name: torch.zeros(3, 32)}, tensors | {"more": tensors[name]}):
+        with pytest.raises(DoyenError, match=r"MOD-012: 1 tensor\(s\)"):
+            load_state(model, wrong)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32], ids=str)
+@pytest.mark.parametrize("init", ["zero", "pissa"])
+def test_an_adapter_that_goes_on_keeps_the_type_of_its_file(
+    tmp_path: Path, dtype: torch.dtype, init: Literal["zero", "pissa"]
+) -> None:
+    folder = tiny_llama(tmp_path / "base")
+    base = load_base(f"path:{folder}")
+    save_adapter(attach(base.model, Lora(rank=2, init=init)), tmp_path / "adapter", base.ref)
+    file = tmp_path / "adapter" / WEIGHTS
+    before = {name: tensor.to(dtype) for name, tensor in load_file(file).items()}
+    save_file(before, file, metadata={BOUND: base.ref.model_dump_json()})
+    onward = load_adapter(load_base(f"path:{folder}"), tmp_path / "adapter", trainable=True)
+    save_adapter(onward, tmp_path / "again", base.ref)
+    after = load_file(tmp_path / "again" / WEIGHTS)
+    assert {tensor.dtype for tensor in after.values()} == {dtype}
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
 
 
 def test_qlora_goes_on_where_4_bit_can_run_and_nowhere_else(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from doyen_modeling.methods.part import check_fit
 from doyen_modeling.methods.peft import PeftMethod, wrap
 
 if TYPE_CHECKING:
@@ -64,12 +65,16 @@ class Lora(PeftMethod):
 
         plain = self.model_copy(update={"init": "zero"})
         wrapped = wrap(model, plain.config(), self, self.targets)
+        sides = {name: 0 if ".lora_A." in name else 1 for name in tensors}
+        shapes = {name: list(tensor.shape) for name, tensor in self.tensors(wrapped).items()}
+        for name, shape in shapes.items():
+            shape[0 if ".lora_A." in name else 1] *= 2
+        check_fit(self.kind, shapes, tensors)
         now: dict[str, Tensor] = {}
         start: dict[str, Tensor] = {}
         for name, tensor in tensors.items():
-            first = ".lora_A." in name
-            now[name], then = tensor.split(tensor.shape[0 if first else 1] // 2, dim=0 if first else 1)
-            start[name] = then if first else -then
+            now[name], then = tensor.float().chunk(2, dim=sides[name])
+            start[name] = -then if sides[name] else then
         self.load(wrapped, now)
         with torch.no_grad():
             for name, layer in wrapped.base_model.model.named_modules():

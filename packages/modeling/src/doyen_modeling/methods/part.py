@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -44,13 +44,7 @@ class MethodPart(BaseModel):
         import torch
 
         own = self.tensors(model)
-        wrong = sorted(own.keys() ^ tensors.keys()) or [n for n in own if own[n].shape != tensors[n].shape]
-        if wrong:
-            raise DoyenError(
-                "MOD-012",
-                f"{len(wrong)} tensor(s) do not fit this {self.kind} adapter, the first is {wrong[0]}.",  # type: ignore[attr-defined]
-                "Load the adapter with the settings that it was trained with.",
-            )
+        check_fit(self.kind, {name: tensor.shape for name, tensor in own.items()}, tensors)  # type: ignore[attr-defined]
         with torch.no_grad():
             for name, tensor in own.items():
                 tensor.copy_(tensors[name])
@@ -69,6 +63,19 @@ class MethodPart(BaseModel):
             "MOD-043",
             f"a {self.kind} adapter adds computation that no weight of the base can hold.",  # type: ignore[attr-defined]
             "Serve the base with its adapter attached, or tune with lora, ia3, masked or full.",
+        )
+
+
+def check_fit(kind: str, own: Mapping[str, Sequence[int]], tensors: Mapping[str, Tensor]) -> None:
+    """Raise MOD-012 unless ``tensors`` have the names and shapes of ``own``."""
+    wrong = sorted(own.keys() ^ tensors.keys()) or [
+        n for n in own if tuple(own[n]) != tuple(tensors[n].shape)
+    ]
+    if wrong:
+        raise DoyenError(
+            "MOD-012",
+            f"{len(wrong)} tensor(s) do not fit this {kind} adapter, the first is {wrong[0]}.",
+            "Load the adapter with the settings that it was trained with.",
         )
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from doyen_modeling.methods.part import MethodPart
+from doyen_modeling.methods.part import MethodPart, check_fit
 from doyen_schemas import DoyenError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+# Settings of PEFT that no method here writes: going on without them would be another adapter.
+_FOREIGN: Final = ("rank_pattern", "alpha_pattern", "bias", "modules_to_save")
 
 
 class PeftMethod(MethodPart):
@@ -26,16 +29,11 @@ class PeftMethod(MethodPart):
         return {name: tensor.detach() for name, tensor in get_peft_model_state_dict(model).items()}
 
     def load(self, model: Any, tensors: Mapping[str, Tensor]) -> None:
-        """Take back what ``tensors`` gave. Raises MOD-012 unless the names are the model's."""
+        """Take back what ``tensors`` gave. Raises MOD-012 unless names and shapes are the model's."""
         from peft import set_peft_model_state_dict
 
-        wrong = sorted(self.tensors(model).keys() ^ tensors.keys())
-        if wrong:
-            raise DoyenError(
-                "MOD-012",
-                f"{len(wrong)} tensor(s) do not fit this {self.kind} adapter, the first is {wrong[0]}.",  # type: ignore[attr-defined]
-                "Load the adapter with the settings that it was trained with.",
-            )
+        own = self.tensors(model)
+        check_fit(self.kind, {name: tensor.shape for name, tensor in own.items()}, tensors)  # type: ignore[attr-defined]
         set_peft_model_state_dict(model, dict(tensors))
 
     def merge(self, model: Any) -> Any:
@@ -67,8 +65,13 @@ def method_of_settings(settings: Mapping[str, Any], name: str) -> MethodPart:
     from doyen_modeling.methods.lora import Lora
 
     kind = settings["peft_type"]
+    foreign = [key for key in _FOREIGN if settings.get(key) not in (None, "none", {}, [])]
     try:
-        if kind == "LORA":
+        if foreign:
+            reason = f"it sets {', '.join(foreign)}, which no method here has"
+        elif kind == "SHIRA":
+            reason = "its settings do not say how its mask was scored (no doyen_method)"
+        elif kind == "LORA":
             return Lora(
                 rank=settings["r"],
                 alpha=settings["lora_alpha"],
@@ -77,17 +80,19 @@ def method_of_settings(settings: Mapping[str, Any], name: str) -> MethodPart:
                 rslora=settings.get("use_rslora") or False,
                 dora=settings.get("use_dora") or False,
             )
-        if kind == "IA3":
+        elif kind == "IA3":
             targets, feedforward = (_names(settings[k]) for k in ("target_modules", "feedforward_modules"))
             return IA3(targets=targets, feedforward=feedforward)
-        reason = f"its type is {kind}"
+        else:
+            reason = f"its type is {kind}, which no method here has"
     except (KeyError, TypeError) as error:
         reason = f"a setting is missing or wrong ({error})"
     except ValidationError as error:
-        reason = f"{error.errors()[0]['loc'][0]} is {error.errors()[0]['input']!r}"
+        first = error.errors()[0]
+        reason = f"{first['loc'][0] if first['loc'] else 'a setting'} is {first['input']!r}, which no method here has"
     raise DoyenError(
         "MOD-012",
-        f"the adapter {name} cannot be trained on: {reason}, which no method here has.",
+        f"the adapter {name} cannot be trained on: {reason}.",
         "Merge it into a base of its own and tune that, or serve it as it is.",
     )
 

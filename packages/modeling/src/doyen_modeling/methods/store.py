@@ -26,6 +26,7 @@ BOUND: Final = "doyen_base"
 METHOD: Final = "doyen_method"
 # On a model whose adapter was read from a file to go on with: how that file's tensors are written.
 WRITTEN: Final = "doyen_written"
+Written = Literal["float16", "bfloat16", "own"]
 
 
 def method_of(model: Any) -> MethodPart | None:
@@ -53,12 +54,12 @@ def save_adapter(
         tensors = method.tensors(model)
     else:
         tensors = get_peft_model_state_dict(model)
-    written = dtype or getattr(model, WRITTEN, None) or (method.file_dtype() if method else "float16")
+    written: Written = (
+        dtype or getattr(model, WRITTEN, None) or (method.file_dtype() if method else "float16")
+    )
     folder.mkdir(parents=True, exist_ok=True)
     # One key: safetensors writes several in random order, and equal runs should write equal files.
-    save_file(
-        _portable(tensors, written == "float16"), folder / WEIGHTS, metadata={BOUND: ref.model_dump_json()}
-    )
+    save_file(_portable(tensors, written), folder / WEIGHTS, metadata={BOUND: ref.model_dump_json()})
     (folder / WEIGHTS).chmod(0o644)  # safetensors leaves 0600, which a package would carry to other users
     if isinstance(model, PeftModel):
         settings = _peft_settings(model, ref) | (method.file_settings() if isinstance(method, Lora) else {})
@@ -120,11 +121,28 @@ def load_adapter(base: LoadedBase, folder: Path, trainable: bool = False) -> Any
 
 
 def _load_peft(base: LoadedBase, folder: Path, settings: dict[str, Any], trainable: bool) -> Any:
-    from peft import PeftConfig, PeftModel
+    from peft import PeftConfig, PeftModel, get_peft_model_state_dict
+    from safetensors.torch import load_file
 
-    config = PeftConfig.from_peft_type(**{key: value for key, value in settings.items() if key != METHOD})
-    config.inference_mode = not trainable
-    return PeftModel.from_pretrained(base.model, str(folder), is_trainable=trainable, config=config)
+    from doyen_modeling.methods.part import check_fit
+
+    try:
+        config = PeftConfig.from_peft_type(**{key: value for key, value in settings.items() if key != METHOD})
+        config.inference_mode = not trainable
+        model = PeftModel.from_pretrained(base.model, str(folder), is_trainable=trainable, config=config)
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise DoyenError(
+            "MOD-012",
+            f"the settings of the adapter {folder.name} fit neither its tensors nor PEFT ({type(error).__name__}: "
+            f"{' '.join(str(error).split())[:200]}).",
+            "Load the adapter with the settings that it was trained with.",
+        ) from error
+    # PEFT itself says of tensors that are missing or left over no more than a warning.
+    own = {name: t.shape for name, t in get_peft_model_state_dict(model, save_embedding_layers=False).items()}
+    plain = model.state_dict().keys()  # an embedding that PEFT wrote beside the adapter
+    found = {name: t for name, t in load_file(folder / WEIGHTS).items() if name in own or name not in plain}
+    check_fit(str(settings["peft_type"]).lower(), own, found)
+    return model
 
 
 def _go_on_peft(base: LoadedBase, folder: Path, settings: dict[str, Any]) -> Any:
@@ -150,14 +168,13 @@ def _go_on_peft(base: LoadedBase, folder: Path, settings: dict[str, Any]) -> Any
     return model
 
 
-def _written(folder: Path) -> Literal["float16", "own"]:
+def _written(folder: Path) -> Written:
     from safetensors import safe_open
 
     with safe_open(folder / WEIGHTS, framework="numpy") as file:
         kinds = {file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118 (no mapping)
-    return (
-        "float16" if "F16" in kinds and not kinds & {"BF16", "F32", "F64"} else "own"
-    )  # indices are integers
+    floats = kinds & {"F16", "BF16", "F32", "F64"}  # indices are integers
+    return "float16" if floats == {"F16"} else "bfloat16" if floats == {"BF16"} else "own"
 
 
 def _load_own(base: LoadedBase, folder: Path, settings: dict[str, Any]) -> Any:
@@ -199,12 +216,15 @@ def _read_settings(folder: Path) -> dict[str, Any]:
     return settings
 
 
-def _portable(tensors: Mapping[str, Tensor], half: bool) -> dict[str, Tensor]:
+def _portable(tensors: Mapping[str, Tensor], written: Written) -> dict[str, Tensor]:
     import torch
 
     return {
         name: tensor.detach()
-        .to("cpu", torch.float16 if half and tensor.is_floating_point() else tensor.dtype)
+        .to(
+            "cpu",
+            tensor.dtype if written == "own" or not tensor.is_floating_point() else getattr(torch, written),
+        )
         .contiguous()
         for name, tensor in tensors.items()
     }
