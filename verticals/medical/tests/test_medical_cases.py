@@ -43,11 +43,23 @@ def test_gzip_blank_lines_and_the_limit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["{", "[]", "3", '{"case_id": 1}', json.dumps({**ROW, "observed": "HP:0001250"})]
+    "line",
+    [
+        "{",
+        "[]",
+        "3",
+        "[" * 100_000,
+        '{"case_id": 1}',
+        json.dumps({**ROW, "observed": "HP:0001250"}),
+        json.dumps({**ROW, "age": 10**400}),
+        json.dumps({**ROW, "age": -1}),
+        json.dumps({**ROW, "age": float("nan")}),
+        json.dumps({**ROW, "age": "P" + "9" * 400 + "Y"}),
+    ],
 )
 def test_a_line_that_is_no_case(tmp_path: Path, line: str) -> None:
-    (tmp_path / "c.jsonl").write_text(line)
-    with pytest.raises(DoyenError, match="MED-011"):
+    (tmp_path / "c.jsonl").write_text(f"\n{json.dumps(ROW)}\n{line}")
+    with pytest.raises(DoyenError, match=r"MED-011: line 3 of c\.jsonl"):
         read_cases(tmp_path / "c.jsonl", ONTOLOGY)
 
 
@@ -57,6 +69,19 @@ def test_missing_and_damaged_files(tmp_path: Path) -> None:
     (tmp_path / "c.gz").write_bytes(b"\x1f\x8bbroken")
     with pytest.raises(DoyenError, match="MED-011"):
         read_cases(tmp_path / "c.gz", ONTOLOGY)
+    damaged = bytearray(gzip.compress(json.dumps(ROW).encode() * 50))
+    damaged[12:40] = b"\xff" * 28
+    (tmp_path / "c.gz").write_bytes(damaged)
+    with pytest.raises(DoyenError, match=r"MED-011.*\(error\)"):
+        read_cases(tmp_path / "c.gz", ONTOLOGY)
+
+
+def test_an_age_in_whole_years_is_read(tmp_path: Path) -> None:
+    ages = [
+        case.patient.age
+        for case in read_cases(write(tmp_path / "c", {**ROW, "age": 7}, {**ROW, "age": 0.5}), ONTOLOGY)
+    ]
+    assert ages == [7.0, 0.5]
 
 
 @pytest.mark.parametrize(

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from medical_fixtures import write_release
 from typer.testing import CliRunner
 
+from doyen_medical import audit
 from doyen_medical.cli import app
 from doyen_medical.knowledge import store
+from doyen_medical.pipeline import Diagnoser
 from doyen_medical.plugin import VERTICAL, validate_options
 from doyen_schemas import DoyenError
 
@@ -39,6 +44,59 @@ def test_a_bad_file_fails_alone(tmp_path: Path) -> None:
     assert "MED-05" in done.stderr
     assert "good.tsv: 2 findings observed" in done.stdout
     assert "None of these" in done.stdout
+
+
+def test_hostile_files_fail_alone(tmp_path: Path) -> None:
+    packet = {"phenotypicFeatures": [{"type": {"id": "HP:0001083"}}]}
+    bad = []
+    for name, age in (("huge", "P" + "9" * 400 + "Y"), ("old", "P131Y")):
+        bad.append(tmp_path / f"{name}.json")
+        bad[-1].write_text(json.dumps({**packet, "subject": {"timeAtLastEncounter": {"age": age}}}))
+    bad.append(tmp_path / ("x" * 300))
+    locked = tmp_path / "locked.tsv"
+    locked.write_text("HP:0001083\n")
+    locked.chmod(0)
+    named = tmp_path / os.fsdecode(b"caf\xe9.tsv")
+    named.write_text("HP:0001083\n")
+    good = tmp_path / "good.tsv"
+    good.write_text("HP:0001083\nHP:0002616,unknown\n")
+    readable = os.access(locked, os.R_OK)
+    files = [*map(str, bad), *([] if readable else [str(locked)]), str(named), str(good)]
+    done = RUN.invoke(
+        app,
+        ["diagnose", *files, "--terms", "HP:9999999", "--out", str(tmp_path / "out"), "--formats", "json"],
+    )
+    assert done.exit_code == 2, done.output
+    assert done.stderr.count("MED-049") == 2
+    assert done.stderr.count("MED-059") == (1 if readable else 2)
+    assert done.stderr.count("\n") == (4 if readable else 5)
+    assert "caf\ufffd.tsv: 1 findings observed" in done.stdout
+    assert "good.tsv: 1 findings observed" in done.stdout
+    assert "left out as uncertain: Aortic root aneurysm (HP:0002616)" in done.stdout
+    reports = [json.loads(path.read_text()) for path in (tmp_path / "out").rglob("report.json")]
+    assert sorted(len(report["patient"]["uncertain"]) for report in reports) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "person",
+    [{"age": -5}, {"age": math.nan}, {"age": math.inf}, {"age": 131}, {"age": "3"}, {"sex": "male"}],
+)
+def test_a_sex_or_age_that_no_person_has_is_refused(person: dict[str, Any]) -> None:
+    with pytest.raises(DoyenError, match="MED-049"):
+        Diagnoser().diagnose_terms(["HP:0001083"], **person)
+
+
+def test_unknown_formats_are_refused_before_anything_is_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged: list[object] = []
+    monkeypatch.setattr(audit, "record", lambda *args, **rest: logged.append(args))
+    for option in (["--formats", "nonsense"], ["--language", "fr"]):
+        done = RUN.invoke(app, ["diagnose", "--terms", TERMS, "--out", str(tmp_path / "out"), *option])
+        assert isinstance(done.exception, DoyenError)
+        assert done.exception.code == "MED-081"
+    assert not logged
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

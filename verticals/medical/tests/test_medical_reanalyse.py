@@ -194,6 +194,28 @@ class TestCommands:
         assert [c.code for c in again.candidates] == [c.code for c in stored.candidates]
         assert [entry.action for entry in audit.entries(log)] == ["ranked", "signed", "ranked-again"]
 
+    def test_stored_reports_are_never_overwritten(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        folder = tmp_path / "reports"
+        write(report(), folder, ("json",))
+        before = (folder / "report.json").read_bytes()
+        (tmp_path / "link").symlink_to(folder)
+        for out in (folder, tmp_path / "link"):
+            arguments = [
+                "medical",
+                "reanalyse",
+                str(folder),
+                "--since",
+                "2020-01-01",
+                "--out",
+                str(out),
+                "--force",
+            ]
+            assert run(arguments) == 2
+            assert "MED-085: --out holds report.json already" in capsys.readouterr().err
+        assert (folder / "report.json").read_bytes() == before
+
     def test_a_stored_case_with_todays_knowledge_is_left_alone(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -23,6 +25,7 @@ _SEX: Final[dict[str, Sex]] = {"MALE": "M", "FEMALE": "F"}
 _LIMIT: Final = 500_000_000
 OLDEST: Final = 130.0
 """Years that no person exceeds."""
+_MANY: Final = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +49,14 @@ class Case:
     patient: Patient
 
 
-def years(age: str | None) -> float | None:
-    """Years of an ISO 8601 duration such as ``P6Y3M``; None when it is absent or another text."""
-    match = _AGE.fullmatch(age or "")
-    if match is None or age in ("P", ""):
+def years(age: object) -> float | None:
+    """Years of an ISO 8601 duration such as ``P6Y3M``, or of a number of years; None when it is absent or another text."""
+    if isinstance(age, int | float) and not isinstance(age, bool):
+        return float(age) if abs(age) < _MANY else inf
+    if not isinstance(age, str):
+        return None
+    match = _AGE.fullmatch(age)
+    if match is None or age == "P":
         return None
     y, m, w, d = (float(part or 0) for part in match.groups())
     return y + m / 12 + w / 52.18 + d / 365.25
@@ -73,6 +80,9 @@ def read_cases(path: Path, ontology: Ontology, limit: int | None = None) -> list
         try:
             if not isinstance(row["observed"], list):
                 raise TypeError
+            age = years(row.get("age"))
+            if age is not None and not 0 <= age <= OLDEST:
+                raise ValueError
             cases.append(
                 Case(
                     id=str(row["case_id"]), paper=str(row["pmid"]), disease=str(row["disease_id"]),
@@ -81,28 +91,32 @@ def read_cases(path: Path, ontology: Ontology, limit: int | None = None) -> list
                     patient=Patient(
                         known_terms(map(str, row["observed"]), ontology),
                         _SEX.get(str(row.get("sex", "")).upper(), ""),
-                        years(row.get("age")),
+                        age,
                     ),
                 )
             )  # fmt: skip
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DoyenError(
                 "MED-011", f"line {number} of {path.name} is no case ({type(error).__name__}).",
-                "Each line is a JSON object with case_id, pmid, observed, disease_id, sex and age.",
+                "Each line is a JSON object with case_id, pmid, observed, disease_id, sex and age (P6Y3M, 0 to 130 years).",
             ) from error  # fmt: skip
     return cases
 
 
 def rows(path: Path) -> Iterator[tuple[int, Any]]:
     """Line number and JSON value of every line. Raises MED-010 and MED-011."""
-    try:
-        for number, line in enumerate(read_text(path).split("\n"), start=1):
-            if line.strip():
-                yield number, json.loads(line)
-    except ValueError as error:
-        raise DoyenError(
-            "MED-011", f"{path.name} holds a line that is no JSON.", "Give JSON lines."
-        ) from error
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise DoyenError(
+                "MED-011",
+                f"line {number} of {path.name} is no JSON ({type(error).__name__}).",
+                "Give JSON lines.",
+            ) from error
+        yield number, value
 
 
 def read_text(path: Path) -> str:
@@ -115,7 +129,7 @@ def read_text(path: Path) -> str:
             with gzip.open(path) as file:
                 content = file.read(_LIMIT)
         return content.decode("utf-8")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise DoyenError(
             "MED-011",
             f"{path.name} cannot be decoded ({type(error).__name__}).",

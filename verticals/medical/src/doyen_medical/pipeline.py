@@ -63,7 +63,7 @@ class Diagnoser:
         return _production()
 
     def diagnose(self, path: str | Path) -> MedicalReport:
-        """The report of a phenopacket, FHIR R4 bundle, term list or note. Raises MED-05x for one that cannot be read."""
+        """The report of a phenopacket, FHIR R4 bundle, term list or note. Raises MED-049 or MED-05x for one that cannot be read."""
         from doyen_medical.formats.read import read_file
 
         path = Path(path)
@@ -83,14 +83,17 @@ class Diagnoser:
         sex: Sex = "",
         age: float | None = None,
     ) -> MedicalReport:
-        """The report of HPO ids, with sex and age in years where known. Raises MED-054 when none is a finding."""
+        """The report of HPO ids, with sex (M or F) and age (0 to 130 years) where known.
+
+        Raises MED-054 when none is a finding, and MED-049 for another sex or age.
+        """
         from doyen_medical.formats.record import PatientRecord, checked_count
 
         found, absent, _ = checked_count(list(observed), list(excluded))
         return self.diagnose_record(PatientRecord("", "terms", found, absent, sex=sex, age=age))
 
     def diagnose_record(self, record: PatientRecord, path: Path | None = None) -> MedicalReport:
-        """The report of what was read from ``path``. Raises MED-054 (nothing left to rank), MED-058 (profile fail)."""
+        """The report of what was read from ``path``. Raises MED-049, MED-054 (nothing left to rank), MED-058 (profile fail)."""
         from doyen_medical.formats.validate import patient_of, validate
         from doyen_medical.report.complete import complete
 

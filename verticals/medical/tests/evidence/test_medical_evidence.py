@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,9 +161,12 @@ def test_medquad_that_is_empty_absent_or_damaged_is_refused(tmp_path: Path) -> N
     (tmp_path / "qa.jsonl").write_text("")
     with pytest.raises(DoyenError, match="MED-060"):
         medquad.build(tmp_path, tmp_path)
-    (tmp_path / medquad.NAME).write_bytes(b"\x1f\x8bno")
-    with pytest.raises(DoyenError, match="MED-060"):
-        medquad.load(tmp_path)
+    damaged = bytearray(gzip.compress(b"[]" * 50))
+    damaged[10:14] = b"\xff" * 4
+    for content in (b"\x1f\x8bno", bytes(damaged), gzip.compress(b"[" * 100_000)):
+        (tmp_path / medquad.NAME).write_bytes(content)
+        with pytest.raises(DoyenError, match="MED-060"):
+            medquad.load(tmp_path)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -427,6 +427,18 @@ def test_a_file_is_told_by_its_content(tmp_path: Path, recogniser: Recogniser) -
     assert read_note("She has ataxia.", knowledge, recogniser).observed == ("HP:0001251",)
 
 
+def test_a_path_that_cannot_be_read_has_a_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "locked.tsv").write_text("HP:0001250")
+
+    def refuse(path: Path, **_: Any) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    for name in ("locked.tsv", "x" * 300, "nul\0"):
+        with pytest.raises(DoyenError, match="MED-059"):
+            read_file(tmp_path / name, load())
+
+
 LEAF = (
     st.none()
     | st.booleans()
@@ -436,7 +448,7 @@ LEAF = (
 )
 NAMES = st.sampled_from(
     ["resourceType", "entry", "resource", "code", "coding", "phenotypicFeatures", "type", "id", "excluded", "subject",
-     "sex", "valueCodeableConcept", "component", "interpretation", "verificationStatus", "birthDate", "timestamp"]
+     "sex", "valueCodeableConcept", "valueString", "reference", "focus", "identifier", "component", "interpretation", "verificationStatus", "birthDate", "timestamp"]
 )  # fmt: skip
 VALUES = st.recursive(
     LEAF, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=5), max_leaves=20

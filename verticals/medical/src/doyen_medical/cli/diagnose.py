@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,12 +59,14 @@ def diagnose(
     """
     from doyen_medical import audit
     from doyen_medical.pipeline import PROFILES, Diagnoser
-    from doyen_medical.report.write import folder_name, write
+    from doyen_medical.report.write import check, folder_name, write
 
     if not files and terms is None and text is None:
         raise DoyenError("MED-020", "no patient was given.", "Name a file, or give --terms or --text.")
     if profile not in PROFILES:
         raise DoyenError("MED-020", f"--profile is {profile!r}.", f"Choose one of {', '.join(PROFILES)}.")
+    kinds = [kind.strip() for kind in formats.split(",")]
+    check(kinds, language)
     failed = False
     diagnoser = Diagnoser(top=top, profile=profile)  # type: ignore[arg-type]
     for name, report in _reports(diagnoser, files or [], terms, text):
@@ -78,7 +81,7 @@ def diagnose(
             report = with_statements(report, load())
         audit.record(report, "ranked")
         if out is not None:
-            write(report, out / folder_name(report), [f.strip() for f in formats.split(",")], language)
+            write(report, out / folder_name(report), kinds, language)
         if as_json:
             typer.echo(report.model_dump_json())
         else:
@@ -90,24 +93,26 @@ def diagnose(
 def _reports(
     diagnoser: object, files: list[Path], terms: str | None, text: str | None
 ) -> Iterator[tuple[str, MedicalReport | DoyenError]]:
+    from doyen_medical.formats.read import shown
     from doyen_medical.pipeline import Diagnoser
 
     assert isinstance(diagnoser, Diagnoser)
+    given: list[tuple[str, Callable[[], MedicalReport]]] = []
     if terms is not None:
         ids = [id.strip() for id in terms.split(",") if id.strip()]
-        yield (
-            "terms",
-            diagnoser.diagnose_terms(
-                [id for id in ids if id[0] != "!"], [id[1:].strip() for id in ids if id[0] == "!"]
-            ),
-        )
+        observed = [id for id in ids if id[0] != "!"]
+        excluded = [id[1:].strip() for id in ids if id[0] == "!"]
+        given.append(("terms", lambda: diagnoser.diagnose_terms(observed, excluded)))
     if text is not None:
-        yield "text", diagnoser.diagnose_text(text)
-    for path in files:
+        given.append(("text", lambda: diagnoser.diagnose_text(text)))
+    given += [(shown(path), partial(diagnoser.diagnose, path)) for path in files]
+    for name, ranked in given:
         try:
-            yield str(path), diagnoser.diagnose(path)
+            yield name, ranked()
         except DoyenError as error:
-            yield str(path), error
+            if len(given) == 1 and not files:
+                raise
+            yield name, error
 
 
 def _print(name: str, report: MedicalReport) -> None:

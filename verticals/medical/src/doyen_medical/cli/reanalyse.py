@@ -53,6 +53,12 @@ def reanalyse(
         raise DoyenError(
             "MED-085", f"{folder} holds no report since {since}.", "Name the folder of the stored reports."
         )
+    taken = [path for path, _ in found if out is not None and (out / path.relative_to(folder)).exists()]
+    if taken:
+        raise DoyenError(
+            "MED-085", f"--out holds {taken[0].relative_to(folder)} already; stored reports are never overwritten.",
+            "Name a new folder with --out.",
+        )  # fmt: skip
     diagnoser = Diagnoser(top=cases.TOP)
     changes: list[Change] = []
     current = 0

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import tempfile
+import zlib
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -81,7 +82,7 @@ def load(folder: Path) -> tuple[list[Answer], str]:
         answers = [
             Answer(*json.loads(line)) for line in gzip.decompress(content).decode().split("\n") if line
         ]
-    except (OSError, EOFError, ValueError, TypeError) as error:
+    except (OSError, EOFError, zlib.error, ValueError, TypeError, RecursionError) as error:
         raise DoyenError(
             "MED-060", f"{NAME} in the knowledge folder is damaged ({type(error).__name__}).",
             "Run doyen medical knowledge build --medquad again.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Final
@@ -18,13 +19,14 @@ from doyen_schemas import DoyenError
 
 _TERM_LINE: Final = re.compile(r"\s*[!-]?\s*HPO?[:_]\d{7}\b", re.I)
 _LISTS: Final = (".tsv", ".csv")
+_LONGEST_NAME: Final = 300
 
 
 def read_file(path: Path, knowledge: Knowledge, recogniser: Recogniser | None = None) -> PatientRecord:
     """The patient of a file; of JSON by its content, of ``.tsv`` and ``.csv`` as a list, of other text as a list when
     every line begins with an HPO id, else as a note. ``recogniser`` is made when a note needs one.
 
-    Raises MED-059 (no such file, no UTF-8 text, JSON of another kind) and what the format raises.
+    Raises MED-059 (no such file, not readable, no UTF-8 text, JSON of another kind) and what the format raises.
     """
     text = _text(path)
     if text.lstrip()[:1] in ("{", "["):
@@ -34,7 +36,7 @@ def read_file(path: Path, knowledge: Knowledge, recogniser: Recogniser | None = 
         if is_phenopacket(value):
             return from_phenopacket(text)
         raise DoyenError(
-            "MED-059", f"{path.name} is JSON but neither a phenopacket nor a FHIR resource.",
+            "MED-059", f"{shown(path)} is JSON but neither a phenopacket nor a FHIR resource.",
             "A phenopacket has phenotypicFeatures, a FHIR bundle resourceType.",
         )  # fmt: skip
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
@@ -61,14 +63,24 @@ def _recognisers(knowledge: Knowledge) -> tuple[Recogniser, ChineseRecogniser | 
     return _MADE[knowledge.version]
 
 
+def shown(path: Path) -> str:
+    """A path as text that can be printed: a name need not be UTF-8, and a hostile one may be long."""
+    name = os.fsencode(path).decode("utf-8", errors="replace")
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
+
+
 def _text(path: Path) -> str:
-    if not path.is_file():
-        raise DoyenError("MED-059", f"file not found: {path}.", "Name an existing file.")
-    if path.stat().st_size > 4 * MOST_CHARACTERS:
-        raise DoyenError(
-            "MED-059", f"{path.name} has {path.stat().st_size} bytes.", "Give one patient a file."
-        )
     try:
+        if not path.is_file():
+            raise DoyenError("MED-059", f"file not found: {shown(path)}.", "Name an existing file.")
+        size = path.stat().st_size
+        if size > 4 * MOST_CHARACTERS:
+            raise DoyenError("MED-059", f"{shown(path)} has {size} bytes.", "Give one patient a file.")
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DoyenError("MED-059", f"{path.name} is no UTF-8 text.", "Save it as UTF-8.") from error
+        raise DoyenError("MED-059", f"{shown(path)} is no UTF-8 text.", "Save it as UTF-8.") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a path"
+        raise DoyenError(
+            "MED-059", f"{shown(path)} cannot be read ({reason}).", "Name a file that may be read."
+        ) from error

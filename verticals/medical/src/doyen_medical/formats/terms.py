@@ -16,9 +16,11 @@ _ANY_ID: Final = re.compile(r"HPO?[:_]?\d{7}", re.I)
 _NEXT_ID: Final = re.compile(r"(?<=[^\s!！-])\s+(?=[!！-]?HPO?[:_]?\d{7})", re.I)
 _SIGNS: Final[dict[str, Presence]] = {"0": "excluded", "-": "excluded", "1": "observed", "+": "observed"}
 """Say something in a column of their own only: behind a name a hyphen is punctuation."""
-_ABSENT: Final = "excluded,absent,not present,not observed,no,false,negated,negative,n,无,否".split(",")
-_PRESENT: Final = "observed,present,yes,true,positive,y,有,是".split(",")
-_UNSURE: Final = "uncertain,unknown,unclear,possible,suspected,?,可疑,未知,不详".split(",")
+_ABSENT: Final = (
+    "excluded", "absent", "not present", "not observed", "no", "false", "negated", "negative", "n", "无", "否",
+)  # fmt: skip
+_PRESENT: Final = ("observed", "present", "yes", "true", "positive", "y", "有", "是")
+_UNSURE: Final = ("uncertain", "unknown", "unclear", "possible", "suspected", "?", "可疑", "未知", "不详")
 _WORDS: Final[dict[str, Presence]] = {
     **{word: "excluded" for word in _ABSENT},
     **{word: "observed" for word in _PRESENT},

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from doyen_medical.cases import Patient, known_terms
+from doyen_medical.cases import OLDEST, Patient, known_terms
 from doyen_medical.formats.record import PatientRecord, checked_count
 from doyen_medical.knowledge.ontology import Ontology
 from doyen_schemas import DoyenError
@@ -32,8 +32,9 @@ def validate(
     Obsolete and alternative ids become those that replace them; what is unknown or no finding (an onset, a mode of
     inheritance) is left out. A finding observed whose ancestor, or which itself, is excluded contradicts it: ``fix``
     drops the exclusion, ``warn`` keeps both. ``fail`` raises MED-058 with all of it. Raises MED-054 when nothing
-    observed is left.
+    observed is left, and MED-049 for a sex or an age that no person has.
     """
+    _check_person(record)
     notices: list[Notice] = []
     observed = list(_current(record.observed, ontology, notices))
     excluded = list(_current(record.excluded, ontology, notices))
@@ -57,6 +58,16 @@ def validate(
         excluded = [id for id in excluded if id not in implied]
     once = checked_count(observed, excluded, _current(record.uncertain, ontology, notices))
     return replace(record, observed=once[0], excluded=once[1], uncertain=once[2]), tuple(notices)
+
+
+def _check_person(record: PatientRecord) -> None:
+    if record.sex not in ("M", "F", ""):
+        raise DoyenError("MED-049", "the sex is none of M, F and empty.", "Write M or F, or leave it out.")
+    age = record.age
+    if age is not None and not (isinstance(age, int | float) and 0 <= age <= OLDEST):
+        raise DoyenError(
+            "MED-049", f"the age is not between 0 and {OLDEST:.0f} years.", "Give years, or leave it out."
+        )
 
 
 def _current(ids: Iterable[str], ontology: Ontology, notices: list[Notice]) -> Iterable[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from pathlib import Path
 from typing import Final
@@ -59,7 +60,7 @@ def document_info(path: Path) -> DocumentInfo:
     """Name, digest and length of a file that was read."""
     content = path.read_bytes()
     return DocumentInfo(
-        name=path.name, sha256=hashlib.sha256(content).hexdigest(),
+        name=os.fsencode(path.name).decode("utf-8", errors="replace"), sha256=hashlib.sha256(content).hexdigest(),
         media_type=_MEDIA.get(path.suffix.lower(), "text/plain"), pages=0,
         characters=len(content.decode("utf-8", errors="replace")),
     )  # fmt: skip

@@ -14,6 +14,7 @@ from typing import Final, Literal
 from doyen_medical.report.as_html import as_html
 from doyen_medical.report.as_json import as_json
 from doyen_medical.report.model import MedicalReport, SignOff
+from doyen_medical.report.words import LANGUAGES
 from doyen_schemas import DoyenError
 
 FORMATS: Final = ("json", "html", "fhir")
@@ -28,17 +29,24 @@ def write(
 
     Raises MED-081 (unknown language or format) and MED-082 (the folder cannot be written).
     """
-    unknown = [name for name in formats if name not in FORMATS]
-    if unknown or not formats:
-        raise DoyenError(
-            "MED-081", f"unknown format {(unknown or [''])[0]!r}.", f"Formats: {', '.join(FORMATS)}."
-        )
+    check(formats, language)
     contents = {name: _content(report, name, language) for name in formats}
     written = {}
     for name, content in contents.items():
         written[name] = folder / _NAMES[name]
         write_atomic(written[name], content)
     return written
+
+
+def check(formats: Sequence[str], language: str) -> None:
+    """Raises MED-081 for formats or a language that ``write`` does not know."""
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown or not formats:
+        raise DoyenError(
+            "MED-081", f"unknown format {(unknown or [''])[0]!r}.", f"Formats: {', '.join(FORMATS)}."
+        )
+    if language not in LANGUAGES:
+        raise DoyenError("MED-081", f"unknown language {language!r}.", f"Languages: {', '.join(LANGUAGES)}.")
 
 
 def folder_name(report: MedicalReport) -> str:
