@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from doyen_runtime.cli import run as doyen
 from doyen_schemas import DoyenError
 from doyen_testkit.models import tiny_llama
 from doyen_training.dryrun import dry_run
+from doyen_training.folder import withdraw
 from doyen_training.recipe import Recipe
 from doyen_training.run import train
 
@@ -126,7 +128,7 @@ def test_a_disk_that_is_full_from_the_start_leaves_nothing(
     full_disk(monkeypatch, "run.json")
     with pytest.raises(DoyenError, match=r"TRN-020: .* cannot be written: No space left"):
         train(recipe(data), data, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".lock"]
 
 
 @pytest.mark.parametrize("name", ["checkpoint-2", "adapter"])
@@ -181,13 +183,12 @@ def test_a_run_that_is_refused_before_its_first_step_leaves_nothing(
         with pytest.raises(DoyenError) as raised:
             train(refused, data, out)
         assert raised.value.code == code
-        assert not out.exists()
+        assert [path.name for path in out.iterdir()] == [".lock"], "another process may wait for it"
 
-    out.mkdir()
     (out / "recipe.json").write_text("{}")  # a queue's
     with pytest.raises(DoyenError, match=code):
         train(refused, data, out)
-    assert [path.name for path in out.iterdir()] == ["recipe.json"]
+    assert sorted(path.name for path in out.iterdir()) == [".lock", "recipe.json"]
 
 
 def test_a_refused_resume_changes_nothing(data: Path, tmp_path: Path) -> None:
@@ -201,6 +202,44 @@ def test_a_refused_resume_changes_nothing(data: Path, tmp_path: Path) -> None:
             train(recipe(data), data, out, resume=True)
     kept = {path: text for path, text in before.items() if "checkpoints" not in path.parts}
     assert {path: path.read_bytes() for path in kept} == kept
+
+
+def test_a_resume_that_is_refused_on_its_way_keeps_the_events(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No checkpoint is left, so the run starts over, but a term refuses before the first step."""
+    out = tmp_path / "out"
+    train(recipe(data), data, out, minutes=0)
+    for checkpoint in (out / "checkpoints").glob("checkpoint-*"):
+        (checkpoint / "state.pt").unlink()
+    before = (out / "events.jsonl").read_bytes()
+    assert before
+    with monkeypatch.context() as patch:
+        patch.setattr("doyen_training.losses.cross_entropy.CrossEntropy.begin", fail)
+        with pytest.raises(DoyenError, match="TRN-061"):
+            train(recipe(data), data, out, resume=True)
+    assert (out / "events.jsonl").read_bytes() == before
+    assert train(recipe(data), data, out, resume=True)["state"] == "finished"
+    steps = [json.loads(line)["step"] for line in (out / "events.jsonl").read_text().splitlines()]
+    assert steps[0] <= 1
+    assert steps == sorted(steps), "the lines of the run that was lost are gone"
+
+
+def test_one_file_that_cannot_be_taken_back_keeps_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("run.json", "samples.json", "events.jsonl", ".lock"):
+        (tmp_path / name).write_text("{}")
+    unlink = Path.unlink
+
+    def stuck(path: Path, missing_ok: bool = False) -> None:
+        if path.name == "run.json":
+            raise PermissionError
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", stuck)
+    withdraw(tmp_path, {})
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "run.json"]
 
 
 def fail(*_: Any) -> None:

@@ -71,7 +71,6 @@ HARM = {
     "half a manifest": (lambda c: (c / "MANIFEST.json").write_text('{"format": 1'), "cannot be read"),
     "a list": (lambda c: (c / "MANIFEST.json").write_text("[]"), "cannot be read"),
     "another step": (lambda c: os.replace(c, c.with_name("checkpoint-9")), "of step 6"),
-    "another format": (lambda c: (c / "MANIFEST.json").write_text('{"format": 2, "files": {}}'), "format 2"),
 }  # fmt: skip
 
 
@@ -88,6 +87,19 @@ def test_a_damaged_checkpoint_is_reported_and_passed_over(tmp_path: Path, kind: 
     assert checkpoints(tmp_path) == [tmp_path / "checkpoint-3"]
     assert latest_checkpoint(tmp_path, lines.append) == tmp_path / "checkpoint-3"
     assert len(lines) == 1  # set aside once
+
+
+def test_a_checkpoint_of_another_format_is_refused_and_left(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path, 3, fill())
+    newest = write_checkpoint(tmp_path, 6, fill())
+    manifest = json.loads((newest / "MANIFEST.json").read_text())
+    (newest / "MANIFEST.json").write_text(json.dumps(manifest | {"format": 1}))
+    with pytest.raises(
+        DoyenError, match="TRN-025: checkpoint-6 is of format 1, and this version reads format 2"
+    ):
+        latest_checkpoint(tmp_path)
+    assert [c.name for c in checkpoints(tmp_path)] == ["checkpoint-3", "checkpoint-6"]
+    assert problems(newest) == ["format 1 is not 2"]
 
 
 def test_what_a_kill_left_half_written_is_removed(tmp_path: Path) -> None:

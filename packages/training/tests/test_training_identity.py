@@ -173,6 +173,19 @@ def test_a_queued_training_with_another_chat_template_is_another_training(data: 
     ledger.close()
 
 
+def test_a_job_of_an_older_version_is_refused(data: Path, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/home/ledger.db"
+    settings = Settings(home=tmp_path / "home", ledger_url=url, broker_url="filesystem://", queue_prefix="t")
+    ledger = Ledger(url)
+    queue.enqueue(recipe(data), data, tmp_path / "one", settings, ledger)
+    job = json.loads((tmp_path / "one" / "job.json").read_text())
+    del job["base"], job["inputs_sha256"]
+    (tmp_path / "one" / "job.json").write_text(json.dumps(job))
+    with pytest.raises(DoyenError, match=r"TRN-007: .* was written by an older version"):
+        queue.review(tmp_path / "one" / "recipe.json", {})
+    ledger.close()
+
+
 def test_a_folder_with_a_run_is_not_queued_for_another_file(data: Path, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/home/ledger.db"
     settings = Settings(home=tmp_path / "home", ledger_url=url, broker_url="filesystem://", queue_prefix="t")

@@ -21,7 +21,8 @@ PREFIX: Final = "checkpoint-"
 MANIFEST: Final = "MANIFEST.json"
 LATEST: Final = "LATEST"
 DAMAGED: Final = ".damaged"
-FORMAT: Final = 1
+# 2 holds the sum of the losses, from which a resumed run reckons its mean.
+FORMAT: Final = 2
 
 
 def write_checkpoint(folder: Path, step: int, fill: Callable[[Path], None]) -> Path:
@@ -82,6 +83,15 @@ def problems(checkpoint: Path) -> list[str]:
         return [f"{MANIFEST} cannot be read ({type(error).__name__})"]
 
 
+def _other_format(checkpoint: Path) -> int | None:
+    """The format of a checkpoint that another version wrote; None where it is this one's or cannot be told."""
+    try:
+        found = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))["format"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found if isinstance(found, int) and found != FORMAT else None
+
+
 def checkpoints(folder: Path) -> list[Path]:
     """The checkpoints of a run by step, whole or not."""
     found = [path for path in folder.glob(f"{PREFIX}*") if path.name.removeprefix(PREFIX).isdecimal()]
@@ -94,10 +104,19 @@ def step_of(checkpoint: Path) -> int:
 
 
 def latest_checkpoint(folder: Path, report: Callable[[str], None] = lambda _: None) -> Path | None:
-    """The newest checkpoint that verifies; a damaged one is reported, renamed to ``*.damaged`` and passed over."""
+    """The newest checkpoint that verifies; a damaged one is reported, renamed to ``*.damaged`` and passed over.
+
+    Raises TRN-025 where one is of another version's format: it is whole, and passing over it would lose its steps.
+    """
     if folder.is_dir():
         clear_leftovers(folder)
     for checkpoint in reversed(checkpoints(folder)):
+        if (other := _other_format(checkpoint)) is not None:
+            raise DoyenError(
+                "TRN-025",
+                f"{checkpoint.name} is of format {other}, and this version reads format {FORMAT}.",
+                "Go on with the version of doyen-training that began the run, or start anew in another --out.",
+            )
         found = problems(checkpoint)
         if not found:
             _point_at(folder, checkpoint.name)

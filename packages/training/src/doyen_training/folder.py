@@ -98,9 +98,18 @@ def check_out(out: Path, recipe_sha256: str, *, resume: bool) -> dict[str, Any]:
 
 
 def same_run(out: Path, before: Mapping[str, Any], run: Mapping[str, Any]) -> None:
-    """Raises TRN-007, with the names of what differs, unless ``before`` is empty or has the identity of ``run``."""
+    """Raises TRN-007, with the names of what differs, unless ``before`` is empty or has the identity of ``run``.
+
+    So it does where ``before`` was written by a version that kept no identity of the base.
+    """
     if not before:
         return
+    if "base" not in before:
+        raise DoyenError(
+            "TRN-007",
+            f"{out} was written by an older version, which did not keep what base it is of.",
+            "Go on with the version of doyen-training that began it, or start anew in another --out.",
+        )
     changed = ["base"] if before["base"] != run["base"] else []
     for kind in ("data_sha256", "inputs_sha256"):
         old, new = before.get(kind, {}), run[kind]
@@ -118,15 +127,18 @@ def _another(out: Path, changed: Sequence[str]) -> DoyenError:
 
 
 def withdraw(out: Path, before: Mapping[str, Any]) -> None:
-    """Take back what a run that was refused before its first step has written: ``out`` is as it was ``before``."""
-    with suppress(OSError):
-        if before:
+    """Take back what a run that was refused before its first step has written: ``out`` is as it was ``before``.
+
+    But for the lock file: whoever waits for it would lock a file that the next one no longer finds.
+    """
+    if before:
+        with suppress(OSError):
             write_json(out / RUN, before)
-            return
-        for name in (RUN, "samples.json", "events.jsonl", LOCK):
+        return
+    for name in (RUN, "samples.json", "events.jsonl"):
+        with suppress(OSError):
             (out / name).unlink(missing_ok=True)
-        shutil.rmtree(out / "checkpoints", ignore_errors=True)
-        out.rmdir()  # not where a queue has left its own files
+    shutil.rmtree(out / "checkpoints", ignore_errors=True)
 
 
 @contextmanager

@@ -45,6 +45,7 @@ class Journal(TrainerCallback):
         self.trainer: Trainer | None = None
         self.stopped = False
         self.stepped = False  # a step was done or tried, so there is something to keep
+        self._anew = False  # the next line is the first of a run from its start
         self._bar: Any = None
         self._since = (0.0, 0)
         self._begun = (0.0, 0)
@@ -53,6 +54,8 @@ class Journal(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         """Start the clocks and the bar."""
+        # The lines of a run that starts over go with its first own line: until then it may be refused.
+        self._anew = state.global_step == 0
         mend(self.file)
         now = time.monotonic()
         self._since = (now, self.trainer.tokens_seen if self.trainer else 0)
@@ -125,8 +128,9 @@ class Journal(TrainerCallback):
         """Append one line. Raises TRN-020 when it cannot be written."""
         line = json.dumps({"time": round(time.time(), 1), **event}, allow_nan=False)
         try:
-            with self.file.open("a", encoding="utf-8") as stream:
+            with self.file.open("w" if self._anew else "a", encoding="utf-8") as stream:
                 stream.write(line + "\n")
+            self._anew = False
         except OSError as error:
             raise DoyenError(
                 "TRN-020",

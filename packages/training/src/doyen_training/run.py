@@ -63,8 +63,7 @@ def train(
             write_json(out / "samples.json", _samples(ready))
             checkpoint = latest_checkpoint(out / "checkpoints", report) if resume else None
             trainer = build_trainer(recipe, ready, data, out / "checkpoints", [journal])
-            if not checkpoint:
-                (out / "events.jsonl").write_text("", encoding="utf-8")
+            (out / "events.jsonl").touch()
             result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         except Exception:
             if not journal.stepped:
