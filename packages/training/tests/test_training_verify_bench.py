@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from doyen_schemas import DoyenError
 from doyen_training.losses.cross_entropy import CrossEntropy
+from doyen_training.masking import Example
 from doyen_training.verify import discover, prepare
 from doyen_training.verify.bench import Bench
 from doyen_training.verify.cli import app
@@ -72,6 +73,16 @@ def test_the_model_is_learned_once_and_the_same_each_time(bench, data, monkeypat
     found = json.loads((tmp_path / "model" / prepare.PREPARED).read_text())
     assert found["weights_sha256"] == bench.prepared["weights_sha256"]
     assert "loss" in said[-1]
+
+
+def test_the_loss_on_running_text_is_that_of_the_model_that_is_used(bench, data):
+    held = prepare._windows(bench.tokenizer, bench.texts("dev"), TINY["window"]).tolist()[: 8 * TINY["batch"]]
+    rows = [Example(str(number), ids, ids) for number, ids in enumerate(held)]
+    assert bench.summary()["used_loss"] == pytest.approx(bench.nll(bench.model(0), rows), abs=0.02)
+    blank = Bench(data)
+    for weight in blank._pretrained.parameters():
+        weight.data.zero_()
+    assert blank.summary()["used_loss"] == blank.prepared["chance_loss"]
 
 
 def test_records_are_drawn_by_seed_and_labels_stand_at_the_answers(bench):

@@ -26,7 +26,7 @@ from doyen_training.verify.corpus import (
     in_split,
     read_contracts,
 )
-from doyen_training.verify.prepare import PREPARED, first_tokens, other_records, prepare
+from doyen_training.verify.prepare import PREPARED, first_tokens, other_records, prepare, text_loss
 from doyen_training.verify.rates import RATES
 
 if TYPE_CHECKING:
@@ -98,6 +98,12 @@ class Bench:
         from transformers import AutoModelForCausalLM
 
         return AutoModelForCausalLM.from_pretrained(self.folder, local_files_only=True, use_safetensors=True)
+
+    @cached_property
+    def used_loss(self) -> float:
+        """Loss of the model that is used on the text of ``dev_loss``, which was taken before the format stage."""
+        found = text_loss(self._pretrained, self.tokenizer, self.contracts, self.prepared["recipe"])
+        return round(found, 4)
 
     @cached_property
     def _records(self) -> dict[Split, list[Record]]:
@@ -284,6 +290,7 @@ class Bench:
         answers = Counter(record.messages[-1].content for record in self._records["dev"])
         kept = ("weights_sha256", "parameters", "dev_loss", "chance_loss")
         return {key: self.prepared[key] for key in kept} | {
+            "used_loss": self.used_loss,
             "classes": len(self.classes),
             "majority": round(max(answers.values()) / answers.total(), 4),
             "train_records": len(self._records["train"]),

@@ -119,7 +119,8 @@ def follow(
 
 TRIAL = Trial(
     name="distillation",
-    title=f"labels and a teacher's logits against labels alone, {LABELLED} records, a student of half the layers",
+    title=f"labels and the logits of a teacher that learned all labels, against labels alone; {LABELLED} records, "
+    "a student of half the layers",
     rows=(18, 23),
     metric="accuracy",
     higher_is_better=True,

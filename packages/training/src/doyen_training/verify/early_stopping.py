@@ -49,7 +49,8 @@ def run(bench: Bench, seed: int) -> Mapping[str, float]:
 
 TRIAL = Trial(
     name="early-stopping",
-    title=f"best of the checkpoints, patience {PATIENCE}, against the last step, on {RECORDS} records",
+    title=f"best of the checkpoints by half of the dev records, patience {PATIENCE}, against the last step; {RECORDS} "
+    "records, measured on the other half",
     rows=(30,),
     metric="held-out loss, nats",
     higher_is_better=False,

@@ -60,8 +60,8 @@ def run(bench: Bench, seed: int) -> Mapping[str, float]:
 
 TRIAL = Trial(
     name="on-policy",
-    title=f"{MORE} steps of a teacher's corrections of own answers to 512 prompts against {MORE} more on "
-    f"{LABELLED} labels",
+    title=f"{MORE} steps of corrections, by a teacher that learned all labels, of own answers to 512 prompts, against "
+    f"{MORE} more on {LABELLED} labels",
     rows=(19,),
     metric="accuracy",
     higher_is_better=True,

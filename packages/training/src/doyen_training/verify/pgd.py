@@ -84,8 +84,8 @@ def attacked(bench: Bench, model: Any, examples: Sequence[Example]) -> float:
 
 TRIAL = Trial(
     name="pgd",
-    title=f"half of the loss under attack (ε {EPSILON} of the embedding RMS) against the plain loss, the plain model "
-    "trained to the same clean loss",
+    title=f"half of the loss under attack (ε {EPSILON} of the embedding RMS, about four passes a step) against the plain "
+    "loss, the plain model trained to about the same clean loss",
     rows=(25,),
     metric="held-out loss under attack, nats",
     higher_is_better=False,

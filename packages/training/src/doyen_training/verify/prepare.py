@@ -129,9 +129,9 @@ def _pretrain(
     tokenizer = learn_tokenizer(texts, recipe["vocabulary"])
     model = _new_model(tokenizer, recipe)
     _learn_language(model, _windows(tokenizer, texts, recipe["window"]), recipe, report)
-    held = [contract.text for contract in contracts if in_split(contract, "dev")]
-    held_NT = _windows(tokenizer, held, recipe["window"])[: 8 * recipe["batch"]]
-    dev_loss = _mean_loss(model, held_NT, recipe["batch"])
+    dev_loss = text_loss(
+        model, tokenizer, contracts, recipe
+    )  # of the language stage: the next one forgets some of it
     _learn_format(model, tokenizer, contracts, recipe, report)
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
@@ -146,12 +146,15 @@ def _pretrain(
     (target / PREPARED).write_text(json.dumps(prepared, indent=2) + "\n", encoding="utf-8")
 
 
-def _mean_loss(model: Any, windows_NT: Any, batch: int) -> float:
+def text_loss(model: Any, tokenizer: Any, contracts: Sequence[Contract], recipe: dict[str, Any]) -> float:
+    """Mean loss on running text of the dev contracts, in nats a token."""
     import torch
 
+    held = [contract.text for contract in contracts if in_split(contract, "dev")]
+    held_NT = _windows(tokenizer, held, recipe["window"])[: 8 * recipe["batch"]]
     model.eval()
     with torch.inference_mode():
-        parts = windows_NT.split(batch)
+        parts = held_NT.split(recipe["batch"])
         losses = [float(model(input_ids=part, labels=part, use_cache=False).loss) for part in parts]
     return sum(losses) / len(losses)
 

@@ -11,50 +11,27 @@ from statistics import mean
 from typing import Any, Final
 
 from doyen_schemas import DoyenError
+from doyen_training.verify.bench import DEV
+from doyen_training.verify.prose import DIFFERS, HEAD, INTERVALS, KNOBS, RATES
 from doyen_training.verify.rates import SHARED
 from doyen_training.verify.trial import BASELINE, TECHNIQUE
 
 LEARNED: Final = 1.2  # times the accuracy of always naming the commonest type
 KEYS: Final = {"title", "rows", "metric", "claim", "arms", "difference", "interval", "verdict", "seconds"}
-HEAD: Final = """\
-# What the techniques gain
-
-Each technique against its baseline on the same small model, with the same data, budget and order of rows.
-The difference is technique minus baseline, with a 95 % t interval over the seeds, paired by seed. An interval that
-holds zero is "no gain"; "worse" is printed as readily as "gain". "Task not learned" says that the technique stayed
-within a fifth of always naming the commonest type, so this model and budget tell nothing more about it. A row that begins with ↳ is a further comparison
-within the same trial. The last column holds what the article or paper claims, as it stands there: those figures are
-not ours and come from other models and data.
-
-A seed draws the training records, their order and what a method starts from. The records that are measured on are the
-same for every seed, so an interval says how far training varies, not how far other contracts would.
-
-Small models answer small questions. A gain here says that the mechanism does its work; it does not say how much it
-gains on a model a thousand times larger, and "no gain" here does not say that it never will.
-
-Seconds are of processor time, one thread, for all seeds and arms; work that several techniques share, such as the
-plain baseline, counts for the first of them.
-
-Do it again: `doyen verify --all --data train.jsonl.gz --out verify.json && doyen verify --table verify.json`.
-"""
-RATES: Final = """\
-## Learning rates
-
-Every arm has the peak rate that served it best, found in one way: from 0.01 down, or else up, in factors of about
-three for as long as the loss falls on clauses of training contracts that were held back, after the same number of
-steps on clauses of the other training contracts; one seed that no trial uses. The contracts that the trials are
-measured on have no part in it. An arm that differs from another only in its start, scale or depth, in which weights of
-a kind it tunes, in number or order of its rows or in the terms of its loss has the other's rate.
-
-Do it again: `doyen verify --rates --data train.jsonl.gz --out verify.json`.
-"""
+OF_BENCH: Final = {"weights_sha256", "parameters", "dev_loss", "used_loss", "chance_loss"} | {
+    "classes",
+    "majority",
+    "dev_records",
+}
+SHARES: Final = ("accuracy", "share of questions")  # how metrics begin that are shares of the dev records
+MARK: Final = "within the sampling of the dev records"
 
 
 def read_results(file: Path) -> dict[str, Any]:
     """A results file. Raises TRN-094 when it is not one."""
     try:
         results = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(results["bench"], dict) or any(
+        if not results["bench"].keys() >= OF_BENCH or any(
             not row.keys() >= KEYS or not {BASELINE, TECHNIQUE} <= row["arms"].keys()
             for row in results["trials"].values()
         ):
@@ -107,21 +84,27 @@ def render(results: Mapping[str, Any]) -> str:
     bench = results["bench"]
     trials = results["trials"]
     counts = {v: sum(row["verdict"] == v for row in trials.values()) for v in ("gain", "no gain", "worse")}
+    records = min(DEV, bench["dev_records"])
+    marked = sum(row["verdict"] == "gain" and _within_sampling(row, row, records) for row in trials.values())
     lines = [
         HEAD,
         f"The model: {bench['parameters']:,} parameters, pre-trained on the running text of the training contracts "
         "and on naming clauses of other types "
-        f"(loss on held-out contracts {bench['dev_loss']:.2f} nats a token, uniform guessing "
-        f"{bench['chance_loss']:.2f}). The task: name the type of a clause, one of {bench['classes']}; always "
-        f"naming the commonest scores {bench['majority']:.1%}.",
+        f"(loss on running text of held-out contracts, taken before clauses were learned, {bench['dev_loss']:.2f} nats "
+        f"a token, uniform guessing {bench['chance_loss']:.2f}; learning to name clauses forgets running text, and the "
+        f"model that is used has {bench['used_loss']:.2f} on the same text). The task: name the type of a clause, one "
+        f"of {bench['classes']}; always naming the commonest scores {bench['majority']:.1%}.",
         "",
-        f"{len(trials)} techniques: {counts['gain']} gain, {counts['no gain']} no gain, {counts['worse']} worse.",
+        f"{len(trials)} techniques: {counts['gain']} gain{f' ({marked} of them {MARK})' if marked else ''}, "
+        f"{counts['no gain']} no gain, {counts['worse']} worse.",
         "",
+        INTERVALS.format(tests=len(trials), records=records, error=100 * math.sqrt(0.7 * 0.3 / records)),
         "| technique | compared | metric | baseline | technique | difference (95 %) | verdict | seeds | s | claimed |",
         "|---|---|---|---:|---:|---:|---|---:|---:|---|",
     ]
     for name, row in trials.items():
-        lines += _rows(name, row, bench["majority"])
+        lines += _rows(name, row, bench["majority"], records)
+    lines += ["", DIFFERS, KNOBS.rstrip("\n")]
     if results.get("rates"):
         lines += [
             "",
@@ -133,11 +116,11 @@ def render(results: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _rows(name: str, row: Mapping[str, Any], majority: float) -> list[str]:
+def _rows(name: str, row: Mapping[str, Any], majority: float, records: int) -> list[str]:
     """A trial's line of the table, and one for each further comparison.
 
     ``majority`` is the accuracy of always naming the commonest type: a technique that does hardly better is said not
-    to have learned the task.
+    to have learned the task. ``records`` is the number of records that are measured on.
     """
     arms = {arm: mean(values) for arm, values in row["arms"].items()}
     also = row.get("also", [])
@@ -153,7 +136,7 @@ def _rows(name: str, row: Mapping[str, Any], majority: float) -> list[str]:
             _figure(arms[BASELINE]),
             _figure(arms[TECHNIQUE]),
             _difference(row),
-            row["verdict"] + ("" if learned else ", task not learned"),
+            row["verdict"] + _mark(row, row, records) + ("" if learned else ", task not learned"),
             str(len(row["arms"][BASELINE])),
             f"{row['seconds']:.0f}",
             row["claim"] or "—",
@@ -163,9 +146,37 @@ def _rows(name: str, row: Mapping[str, Any], majority: float) -> list[str]:
         low, high = pair["interval"]
         verdict = "no difference" if low <= 0 <= high else "higher" if low > 0 else "lower"
         first, second = pair[BASELINE], pair[TECHNIQUE]
+        verdict += _mark(row, pair, records)
         figures = (_figure(arms[first]), _figure(arms[second]), _difference(pair), verdict)
         lines.append(_line("↳", f"{second} against {first}", "", *figures, "", "", ""))
     return lines
+
+
+def _mark(row: Mapping[str, Any], found: Mapping[str, Any], records: int) -> str:
+    return f", {MARK}" if _within_sampling(row, found, records) else ""
+
+
+def _within_sampling(row: Mapping[str, Any], found: Mapping[str, Any], records: int) -> bool:
+    """Whether a difference of two shares whose interval misses zero is below ``sampling_error``.
+
+    ``found`` is a trial's row or one of its further pairs, whose arms say so when their unit is not the row's metric.
+    """
+    low, high = found["interval"]
+    names = (found.get(BASELINE, BASELINE), found.get(TECHNIQUE, TECHNIQUE))
+    unit = names[0] if names[0].startswith((*SHARES, "loss", "probability")) else row["metric"]
+    if low <= 0 <= high or not unit.startswith(SHARES):
+        return False
+    share = mean(value for name in names for value in row["arms"][name])
+    return abs(found["difference"]) < sampling_error(share, records)
+
+
+def sampling_error(share: float, records: int) -> float:
+    """1.96 standard errors of a share of ``records``: what a difference of two shares must exceed.
+
+    As much as half of a 95 % interval for two models of which just one is right on p(1 - p) of the records: half of
+    what independent ones would have. Which records they are is not kept.
+    """
+    return 1.96 * math.sqrt(share * (1 - share) / records)
 
 
 def _difference(found: Mapping[str, Any]) -> str:
