@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +136,38 @@ def test_every_rule_has_its_turn_and_the_place_is_state() -> None:
     assert [float(later.loss(forward, 1)) for _ in range(2)] == first[2:]
 
 
+def test_the_rules_are_shuffled_once_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+
+    class Counted(random.Random):
+        def __init__(self, seed: int) -> None:
+            made.append(seed)
+            super().__init__(seed)
+
+    term = Consistency(STATEMENTS, [((0,), 1), ((1,), 2), ((2,), 0)], batch=2)
+    term.begin(start(tiny_model(), ROWS))
+    monkeypatch.setattr("doyen_training.losses.consistency.random.Random", Counted)
+    drawn = [term._rule(place) for place in range(9)]
+    assert made == [0, 1, 2]
+    assert all(sorted(drawn[i : i + 3]) == sorted(term.rules) for i in (0, 3, 6))
+
+
+def test_statements_that_are_too_long_are_refused() -> None:
+    longest = max(len(e.input_ids) for e in encode(STATEMENTS, tiny_tokenizer(), "last-turn"))
+    begin = start(tiny_model(), ROWS)
+    Consistency(STATEMENTS, RULES).begin(replace(begin, max_length=longest))
+    with pytest.raises(
+        DoyenError, match=rf"TRN-004: 1 of 3 statements exceed .* \(longest {longest}; first: ac\)"
+    ):
+        Consistency(STATEMENTS, RULES).begin(replace(begin, max_length=longest - 1))
+
+
+def test_statements_with_marked_turns_are_refused() -> None:
+    turns = (Message(role="user", content="A?"), Message(role="assistant", content="yes", train=True))
+    with pytest.raises(DoyenError, match="TRN-041"):
+        Consistency([Record(id="m", messages=turns)], [((0,), 0)]).begin(start(tiny_model(), ROWS))
+
+
 @pytest.mark.parametrize(
     ("text", "part"),
     [
@@ -178,6 +212,9 @@ def test_a_recipe_switches_it_on_and_resumes(tmp_path: Path, packing: bool) -> N
             "run": {"max_steps": 3, "batch_size": 2, "log_steps": 1, "save_steps": 1, "precision": "float32"},
         }
     )  # fmt: skip
+    short = recipe.model_copy(update={"data": recipe.data.model_copy(update={"max_length": 48})})
+    with pytest.raises(DoyenError, match="TRN-004: 1 of 3 statements exceed max_length = 48"):
+        train(short, tmp_path, tmp_path / "short")
     train(recipe, tmp_path, tmp_path / "whole")
     train(recipe, tmp_path, tmp_path / "parts", minutes=0)
     train(recipe, tmp_path, tmp_path / "parts", resume=True)

@@ -120,6 +120,7 @@ def build_trainer(
         terms=[losses.build(part, data) for part in recipe.loss],
         balance=recipe.balance.build(),
         pack_to=recipe.data.max_length if recipe.data.packing else None,
+        max_length=recipe.data.max_length,
         skips=recipe.nan_guard.skips,
         evaluate=(lambda model: exact_match(model, dev, recipe.run.batch_size)) if exact else None,
         callbacks=[*callbacks, *extra],

@@ -62,6 +62,7 @@ class Trainer(ResumableTrainer):
         terms: Sequence[Term] = (),
         balance: Balance | None = None,
         pack_to: int | None = None,
+        max_length: int | None = None,
         skips: int = 3,
         sampler: torch.utils.data.Sampler[int] | None = None,
         evaluate: Callable[[Any], Mapping[str, float]] | None = None,
@@ -74,6 +75,7 @@ class Trainer(ResumableTrainer):
             raise ValueError(f"two terms have one name: {', '.join(names)}")
         self.balance = balance
         self.examples = list(train)
+        self.max_length = max_length
         self.guard = guard.Guard(skips)
         self.tokens_seen = 0
         self.loss_sum, self.loss_steps = 0.0, 0
@@ -140,7 +142,14 @@ class Trainer(ResumableTrainer):
         ignore_keys_for_eval: list[str] | None = None,
     ) -> Any:
         """Train from the start or from a checkpoint folder. Raises TRN-006 (not finite) and TRN-020 (cannot write)."""
-        start = Start(self.model, self.processing_class, self.examples, self.args.device, self.args.seed)
+        start = Start(
+            self.model,
+            self.processing_class,
+            self.examples,
+            self.args.device,
+            self.args.seed,
+            self.max_length,
+        )
         for term in self.terms:
             term.begin(start)
         with self.journal.signals() if self.journal else nullcontext():

@@ -110,18 +110,30 @@ class Consistency(Term):
         self.batch = min(batch, len(self.rules))
         self._place = 0
         self._seed = 0
+        self._round = -1
+        self._order: list[int] = []  # of the round
         self._collate: Any = None
         self._seen = [0.0, 0, 0]  # nats, rules that are broken, rules
 
     def begin(self, start: Start) -> None:
-        """Tokenise the statements. Raises TRN-003, TRN-005 and TRN-042."""
+        """Tokenise the statements. Raises TRN-003, TRN-004, TRN-005, TRN-023, TRN-041 and TRN-042."""
         from doyen_training.collate import Collator
         from doyen_training.masking import encode
 
         tokenizer = start.tokenizer
         pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-        self._collate = Collator(encode(self.records, tokenizer, "last-turn"), pad)
-        self._seed = start.seed
+        examples = encode(self.records, tokenizer, "last-turn")
+        limit = start.max_length
+        long = [e for e in examples if limit is not None and len(e.input_ids) > limit]
+        if long:  # not cut, whatever data.truncation allows: the statement would be another one
+            raise DoyenError(
+                "TRN-004",
+                f"{len(long)} of {len(examples)} statements exceed max_length = {limit} tokens "
+                f"(longest {max(len(e.input_ids) for e in long)}; first: {', '.join(e.id for e in long[:3])}).",
+                "Raise data.max_length or shorten the statements.",
+            )
+        self._collate = Collator(examples, pad)
+        self._seed, self._round = start.seed, -1
 
     def loss(self, forward: Forward, count: Tensor | int) -> Tensor:
         """A pass over the statements of the next rules; their mean violation times N, divided by ``count``."""
@@ -150,9 +162,11 @@ class Consistency(Term):
 
     def _rule(self, place: int) -> Places:
         """All rules once a round, each round in an order of its own."""
-        order = list(range(len(self.rules)))
-        random.Random(self._seed * 1_000_003 + place // len(order)).shuffle(order)
-        return self.rules[order[place % len(order)]]
+        number, step = divmod(place, len(self.rules))
+        if number != self._round:
+            self._round, self._order = number, list(range(len(self.rules)))
+            random.Random(self._seed * 1_000_003 + number).shuffle(self._order)
+        return self.rules[self._order[step]]
 
     def metrics(self) -> dict[str, float]:
         """``violation``: mean nats of a rule; ``broken``: the share of rules with a conclusion below its premises."""

@@ -53,13 +53,14 @@ class Forward:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a term may look at once, before the first step."""
+    """What a term may look at once, before the first step; ``max_length`` is the recipe's, in tokens."""
 
     model: Any
     tokenizer: Any
     examples: Sequence[Example]
     device: torch.device
     seed: int
+    max_length: int | None = None
 
 
 class Term:
