@@ -5,6 +5,9 @@ Each finding's mark: o observed, x excluded, h hypothetical; f of the family, p 
 
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -165,3 +168,15 @@ def test_a_chinese_label_does_not_reach_over_a_list_sign() -> None:
 def test_any_text_and_any_mentions_are_assessed(text: str, ranges: list[tuple[int, int]]) -> None:
     mentions = [Mention(start, start + length, "HP:0001250") for start, length in ranges]
     assert [a.mention for a in assess(text, mentions)] == mentions
+
+
+@pytest.mark.parametrize(
+    "unit", ["seizures denied; no fever,", "no seizures and ", "无癫痫发作", " ", "\n a"]
+)
+def test_time_grows_with_the_length_and_not_with_its_square(unit: str) -> None:
+    text = unit * (200_000 // len(unit))
+    mentions = [Mention(m.start(), m.end(), "HP:0001250") for m in re.finditer("seizures|fever|癫痫", text)]
+    began = time.process_time()
+    assert len(assess(text, mentions)) == len(mentions)
+    # About 0.3 s; what is quadratic takes half a minute.
+    assert time.process_time() - began < 5

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import re
 import tomllib
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
+from itertools import accumulate
 from typing import Any, Final, Literal, NamedTuple
 
 from doyen_medical.text.concepts import Mention
@@ -23,6 +25,7 @@ Status = Literal["observed", "excluded", "hypothetical"]
 
 _KINDS: Final[tuple[Kind, ...]] = ("negated", "hypothetical", "historical", "family")
 _ALWAYS_ENDS: Final = r"[;()]|\.\s"
+_JOINT: Final = re.compile(r",|\band\b")
 _HEADING: Final = re.compile(
     r"^[ \t]*(?:family (?:medical )?history|fhx?|家族史)[ \t]*[:：]?[ \t]*\n((?:[ \t]*\S.*[^:：\n]\n?)+)",
     re.I | re.M,
@@ -46,28 +49,41 @@ class _Trigger(NamedTuple):
 
 
 def assess(text: str, mentions: Sequence[Mention]) -> list[Assertion]:
-    """The status of each mention, in the same order. Excluded wins over hypothetical where both hold."""
-    scopes: dict[Kind, list[tuple[int, int]]] = {kind: [] for kind in _KINDS}
-    for match in _HEADING.finditer(text):
-        scopes["family"].append(match.span(1))
+    """The status of each mention, in the same order. Excluded wins over hypothetical where both hold.
+
+    Time grows with the text's length: a trigger governs its sentence alone, and sentences have a greatest length.
+    """
+    headings = _Spans([match.span(1) for match in _HEADING.finditer(text)])
+    order = sorted(range(len(mentions)), key=lambda place: mentions[place].start)
+    starts = [mentions[place].start for place in order]
+    held: dict[int, set[Kind]] = {
+        place: {"family"} if headings.hold(mention.start, mention.end) else set()
+        for place, mention in enumerate(mentions)
+    }
     for start, end in sentences(text):
-        inside = [mention for mention in mentions if start <= mention.start and mention.end <= end]
-        if not inside:
+        places = [
+            place
+            for place in order[bisect_left(starts, start) : bisect_left(starts, end)]
+            if mentions[place].end <= end
+        ]
+        if not places:
             continue
+        inside = [mentions[place] for place in places]
+        scopes: dict[Kind, list[tuple[int, int]]] = {kind: [] for kind in _KINDS}
         for kind, low, high in (
             *_scopes(text, start, end, inside),
             *_chinese_scopes(text, start, end, inside),
         ):
             scopes[kind].append((low, high))
-    return [_assertion(mention, scopes) for mention in mentions]
+        for kind, ranges in scopes.items():
+            spans = _Spans(ranges)
+            for place in places:
+                if spans.hold(mentions[place].start, mentions[place].end):
+                    held[place].add(kind)
+    return [_assertion(mention, held[place]) for place, mention in enumerate(mentions)]
 
 
-def _assertion(mention: Mention, scopes: dict[Kind, list[tuple[int, int]]]) -> Assertion:
-    held = {
-        kind
-        for kind, ranges in scopes.items()
-        if any(low <= mention.start and mention.end <= high for low, high in ranges)
-    }
+def _assertion(mention: Mention, held: set[Kind]) -> Assertion:
     status: Status = "observed"
     if "hypothetical" in held:
         status = "hypothetical"
@@ -76,30 +92,81 @@ def _assertion(mention: Mention, scopes: dict[Kind, list[tuple[int, int]]]) -> A
     return Assertion(mention, status, "family" in held, "historical" in held)
 
 
+class _Spans:
+    """Ranges sorted by their start, with the farthest end so far: whether one holds another range, by bisection."""
+
+    def __init__(self, ranges: Sequence[tuple[int, int]]) -> None:
+        ordered = sorted(ranges)
+        self.lows = [low for low, _ in ordered]
+        self.highs = list(accumulate((high for _, high in ordered), max))
+
+    def hold(self, start: int, end: int) -> bool:
+        place = bisect_right(self.lows, start)
+        return place > 0 and end <= self.highs[place - 1]
+
+
+class _Ends:
+    """The phrases of a sentence that end a kind's scopes, found once."""
+
+    def __init__(self, pattern: re.Pattern[str], text: str, start: int, end: int) -> None:
+        self.pattern, self.text, self.start, self.end = pattern, text, start, end
+        spans = [match.span() for match in pattern.finditer(text, start, end)]
+        self.starts, self.stops = [low for low, _ in spans], [high for _, high in spans]
+
+    def after(self, at: int) -> int:
+        """Where the next phrase from ``at`` begins, else the sentence's end."""
+        place = bisect_left(self.starts, at)
+        if place and self.stops[place - 1] > at:
+            match = self.pattern.search(self.text, at, self.end)
+            return match.start() if match else self.end
+        return self.starts[place] if place < len(self.starts) else self.end
+
+    def before(self, at: int) -> int | None:
+        """Where the last phrase before ``at`` ends."""
+        place = bisect_right(self.stops, at)
+        if place < len(self.starts) and self.starts[place] < at:
+            stops = [match.end() for match in self.pattern.finditer(self.text, self.start, at)]
+            return stops[-1] if stops else None
+        return self.stops[place - 1] if place else None
+
+
+class _Taken:
+    """Which characters of a sentence belong to a finding's name or a trigger."""
+
+    def __init__(self, start: int, end: int, mentions: Sequence[Mention]) -> None:
+        self.start, self.used = start, bytearray(end - start)
+        for mention in mentions:
+            self.take(mention.start, mention.end)
+
+    def free(self, low: int, high: int) -> bool:
+        return self.used.find(1, low - self.start, high - self.start) < 0
+
+    def take(self, low: int, high: int) -> None:
+        self.used[low - self.start : high - self.start] = b"\1" * (high - low)
+
+
 def _scopes(text: str, start: int, end: int, mentions: Sequence[Mention]) -> Iterator[tuple[Kind, int, int]]:
     # A word inside a finding's name is no trigger: absence of the corpus callosum.
-    taken = [(mention.start, mention.end) for mention in mentions]
+    taken = _Taken(start, end, mentions)
     triggers: list[_Trigger] = []
     for name, forward, (low, high) in _candidates(text, start, end):
-        if any(low < b and a < high for a, b in taken):
-            continue
-        taken.append((low, high))
-        if name != "pseudo":
-            triggers.append(_Trigger(name, low, high, forward))
+        if taken.free(low, high):
+            taken.take(low, high)
+            if name != "pseudo":
+                triggers.append(_Trigger(name, low, high, forward))
+    barriers = {
+        kind: _Ends(_ends()[kind], text, start, end) for kind in {trigger.kind for trigger in triggers}
+    }
+    joints = [match.end() for match in _JOINT.finditer(text, start, end)] if triggers else []
     for trigger in triggers:
-        ends = _ends()[trigger.kind]
         if trigger.forward:
-            barrier = ends.search(text, trigger.end, end)
-            yield trigger.kind, trigger.end, barrier.start() if barrier else end
+            yield trigger.kind, trigger.end, barriers[trigger.kind].after(trigger.end)
         else:
-            barriers = [match.end() for match in ends.finditer(text, start, trigger.start)]
-            low = barriers[-1] if barriers else start
-            if barriers and trigger.kind != "historical":
-                low = max(
-                    low,
-                    *(m.end() for m in re.finditer(r",|\band\b", text[: trigger.start]) if m.end() > low),
-                    low,
-                )
+            barrier = barriers[trigger.kind].before(trigger.start)
+            low = start if barrier is None else barrier
+            if barrier is not None and trigger.kind != "historical":
+                joint = bisect_right(joints, trigger.start)
+                low = max(low, joints[joint - 1] if joint else low)
             yield trigger.kind, low, trigger.start
 
 
@@ -108,7 +175,8 @@ def _chinese_scopes(
 ) -> Iterator[tuple[Kind, int, int]]:
     """Chinese triggers stand before what they govern and reach to the end of the clause."""
     rules = _rules()["chinese"]
-    taken = [(mention.start, mention.end) for mention in mentions]
+    taken = _Taken(start, end, mentions)
+    stops = [place for place in range(start, end) if text[place] in rules["clause_ends"]]
     for phrase, kind in [
         *((phrase, None) for phrase in rules["pseudo"]),
         *((phrase, name) for name in _KINDS for phrase in rules[name]),
@@ -116,11 +184,11 @@ def _chinese_scopes(
         at = text.find(phrase, start, end)
         while at >= 0:
             high = at + len(phrase)
-            if not any(at < b and a < high for a, b in taken):
-                taken.append((at, high))
+            if taken.free(at, high):
+                taken.take(at, high)
                 if kind is not None:
-                    stop = next((p for p in range(high, end) if text[p] in rules["clause_ends"]), end)
-                    yield kind, high, stop
+                    stop = bisect_left(stops, high)
+                    yield kind, high, stops[stop] if stop < len(stops) else end
             at = text.find(phrase, high, end)
 
 

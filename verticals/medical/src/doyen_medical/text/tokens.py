@@ -18,7 +18,9 @@ Role = Literal["word", "coordinator", "of", "article", "be", "barrier"]
 _TOKEN: Final = re.compile(
     r"[A-Za-z]{1,3}\d{1,2}[A-Za-z]?\b|[^\W\d_]+(?:['’]s)?|\d+(?:\.\d+)?(?:st|nd|rd|th)?|[^\w\s]|_"
 )
-_SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+(?=[A-Z(\d])|\s*\n\s*\n\s*|\n(?=\s*(?:[-*•]|\d+[.)]|[A-Z]))")
+_SENTENCE_END: Final = re.compile(
+    r"(?<=[.!?])\s+(?=[A-Z(\d])|(?<!\s)\s*\n\s*\n\s*|\n(?=\s*(?:[-*•]|\d+[.)]|[A-Z]))"
+)
 _ABBREVIATED: Final = re.compile(r"\b(?:e\.g|i\.e|vs|cf|al|Fig|Figs|Dr|Mr|Mrs|Ms|Prof|No|St|approx|[A-Z])\.$")
 _LONGEST_SENTENCE: Final = 1500
 _COORDINATORS: Final = frozenset({"and", "or", "/", ",", "&", "plus", "nor", "but"})
