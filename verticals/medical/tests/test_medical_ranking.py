@@ -18,7 +18,7 @@ from doyen_medical.knowledge.purge import held_out
 from doyen_medical.knowledge.store import load
 from doyen_medical.rank.examples import stratum
 from doyen_medical.rank.library import build
-from doyen_medical.rank.ranker import NO_FINDINGS, Ranker
+from doyen_medical.rank.ranker import NO_FINDINGS, Ranker, Ranking
 from doyen_schemas import DoyenError
 
 MARFAN = "OMIM:154700"
@@ -176,11 +176,35 @@ def test_papers_reports_every_key_and_purges(tmp_path: Path, rows: list[dict[str
     assert result["n"] == 20 == sum(row["n"] for row in result["strata"].values())
     assert set(result["strata"]) == {"few_shot", "knowledge_only", "unannotated"}
     assert set(result["strata"]["few_shot"]) == {"n", "top1", "top3", "top10", "abstained"}
-    own = {row["pmid"] for row in rows[:20]}
+    own = {row["pmid"] for row in rows}  # the limit does not narrow the purge
     (_, annotations, patients) = seen[0]
     used = {paper for r in set(annotations.reference_R.tolist()) for paper in annotations.papers[r]}
     assert not [paper for paper in used if held_out(paper) or paper in own]
     assert not [case for case in patients if case.paper in own]
+
+
+def test_papers_without_their_prefix_are_purged_too(tmp_path: Path, monkeypatch) -> None:
+    paper = next(c.paper for c in weights.patients())
+    row = {
+        "case_id": "a",
+        "pmid": paper.removeprefix("PMID:"),
+        "observed": ["HP:0001083"],
+        "disease_id": MARFAN,
+    }
+    seen: list[Any] = []
+    plain = rankings.build
+    monkeypatch.setattr(rankings, "build", lambda *a, **k: seen.append(a) or plain(*a, **k))
+    rankings.papers(write(tmp_path / "a.jsonl", [row]))
+    assert paper not in {case.paper for case in seen[0][2]}
+    assert len(seen[0][2]) < len(weights.patients())
+
+
+@pytest.mark.parametrize("flag", ["false", 0, None])
+def test_uncited_needs_a_boolean(tmp_path: Path, rows: list[dict[str, Any]], flag: object) -> None:
+    bad = {**rows[1], "hpoa_cites_this_paper_for_this_disease": flag}
+    with pytest.raises(DoyenError, match="MED-011") as error:
+        rankings.uncited(write(tmp_path / "a.jsonl", [rows[0], bad]))
+    assert "line 2" in error.value.message
 
 
 def test_uncited_leaves_cited_and_unknown_cases_out(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
@@ -202,12 +226,37 @@ def test_external_takes_pairs(tmp_path: Path, rows: list[dict[str, Any]]) -> Non
     result = rankings.external(path)
     assert result["n"] == 7
     assert 0.4 < result["top10"] < 1
-    path.write_text("{}")
+    path.write_text("[]")
     with pytest.raises(DoyenError, match="MED-012"):
         rankings.external(path)
-    path.write_text('{"a": 1}')
-    with pytest.raises(DoyenError, match="MED-011"):
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "no JSON"), ('{"a": 1}', "no list"), ("3", "no list"), ('[["HP:0001250", ["OMIM:1"]]]', "item 1"),
+        ('[[["HP:0001250"], ["OMIM:1"]], [["HP:0001250"], [1]]]', "item 2"), ('[[["HP:0001250"]]]', "item 1"),
+    ],
+)  # fmt: skip
+def test_external_names_the_item_that_is_no_pair(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(text)
+    with pytest.raises(DoyenError, match="MED-011") as error:
         rankings.external(path)
+    assert says in error.value.message
+
+
+def test_external_takes_every_code_for_right(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
+    """An OMIM code beside does not take the ORPHA code's own disease away."""
+    same = build(load(), load().annotations).same
+    row = next(row for row in rows if row["disease_id"] in same)
+    path = tmp_path / "x.json"
+    answers = ([same[row["disease_id"]][0]], ["OMIM:000000", same[row["disease_id"]][0]])
+    path.write_text(json.dumps([[row["observed"], codes] for codes in answers]))
+    result = rankings.external(path)
+    assert result["mrr"] > 0
+    path.write_text(json.dumps([[row["observed"], answers[0]]]))
+    assert rankings.external(path)["mrr"] == result["mrr"]
 
 
 def test_an_error_of_calibration() -> None:
@@ -220,14 +269,43 @@ def test_an_error_of_calibration() -> None:
 def test_ties_share_their_place() -> None:
     assert rankings.place(np.array([3.0, 1, 1, 0]), [1]) == 1.5
     assert rankings.place(np.array([3.0, 1, 1, 0]), []) == rankings.MISSED
+    ranking = Ranking(
+        np.array([4, 2, 0, 1, 3]),
+        np.array([0.5, 0.2, 0.2]),
+        0.1,
+        0.0,
+        "",
+        {"resM": np.array([0, 7, 0, 7, 0])},
+    )
+    assert [rankings.placed(ranking, [column]) for column in (4, 2, 0, 1, 3)] == [0, 1.5, 1.5, 3.5, 3.5]
+    assert rankings.placed(ranking, [9]) == rankings.MISSED
+    assert rankings.placed(ranking, [0, 4]) == 0
 
 
-def test_a_train_case_of_a_held_out_paper_is_refused() -> None:
-    from doyen_medical.rank.examples import examples
+@pytest.mark.parametrize("prefix", ["PMID:", "", "pmid: "])
+def test_a_train_case_of_a_held_out_paper_is_refused(tmp_path: Path, prefix: str) -> None:
+    from doyen_medical.rank.build import train
 
-    paper = next(f"PMID:{n}" for n in range(100) if held_out(f"PMID:{n}"))
-    with pytest.raises(ValueError, match="held-out"):
-        next(examples(load(), [Case("a", paper, MARFAN, "", False, Patient((1,)))], profiles=True))
+    number = next(n for n in range(100) if held_out(f"PMID:{n}"))
+    cases = [Case("a", f"{prefix}{number}", MARFAN, "", False, Patient((1,)))]
+    with pytest.raises(DoyenError, match="MED-018") as error:
+        train(load(), cases, tmp_path / "out", lambda _: None)
+    assert "held-out" in error.value.message
+    assert not (tmp_path / "out").exists()
+
+
+def test_shipped_weights_say_what_they_were_fitted_to() -> None:
+    told = {
+        name: json.loads((weights.SHIPPED / f"{name}.json").read_text())["provenance"]
+        for name in ("profiles", "ranker", "literature")
+    }
+    for facts in told.values():
+        assert set(facts) >= {"command", "data_sha256", "cases", "knowledge", "purge"}
+        assert facts["cases"] == len(weights.patients())
+    assert (
+        told["ranker"]["data_sha256"] == told["literature"]["data_sha256"] == told["profiles"]["data_sha256"]
+    )
+    assert told["ranker"]["seed"] == told["literature"]["seed"] == 0
 
 
 def test_the_report(marfan: Patient) -> None:

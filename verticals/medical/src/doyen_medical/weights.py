@@ -70,7 +70,10 @@ def extra(library: Library) -> dict[str, ExtraScore]:
 
 
 def ranker(library: Library) -> Ranker:
-    """The ranking of production: knowledge as released, published patients, both fusers averaged."""
+    """The ranking of production, of a library with the published patients.
+
+    The fuser ``literature`` is not averaged in: over the train cases out of fold that loses first places.
+    """
     from doyen_medical.rank.ranker import Ranker
 
-    return Ranker(library, fuser("ranker"), fuser("literature"), extra(library))
+    return Ranker(library, fuser("ranker"), extra(library))

@@ -12,7 +12,7 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,18 +21,19 @@ from numpy.typing import NDArray
 
 from doyen_evaluation.resample import ratio_ci
 from doyen_medical import weights
-from doyen_medical.cases import Case, Patient, capped, known_terms, read_cases, read_text
+from doyen_medical.cases import Case, Patient, capped, known_terms, read_cases, read_text, rows
 from doyen_medical.evaluate import floors
-from doyen_medical.knowledge.purge import held_out
+from doyen_medical.knowledge.purge import held_out, paper_id
 from doyen_medical.knowledge.store import Knowledge, load
 from doyen_medical.rank.examples import stratum
 from doyen_medical.rank.library import Library, build
-from doyen_medical.rank.ranker import Ranker
+from doyen_medical.rank.ranker import Ranker, Ranking
 from doyen_schemas import DoyenError
 
 Floats = NDArray[np.float64]
 MISSED: Final = 1e9
 STRATA: Final = ("few_shot", "knowledge_only", "unannotated")
+_CITED: Final = "hpoa_cites_this_paper_for_this_disease"
 _LEVELS: Final = {"top1": 1, "top3": 3, "top10": 10, "top50": 50}
 
 
@@ -48,16 +49,17 @@ class Outcome:
 def papers(data: Path, *, limit: int | None = None, with_floors: bool = False) -> dict[str, Any]:
     """Protocol ``papers``: no annotation row that mentions a held-out paper or a paper of the file.
 
-    At most ten cases of a disease and paper; every case is ranked. Raises MED-010, MED-011, MED-012.
+    At most ten cases of a disease and paper; every case is ranked, as in a report. ``limit`` does not narrow the purge.
+    Raises MED-010, MED-011, MED-012.
     """
     knowledge = load()
-    cases = _some(capped(read_cases(data, knowledge.ontology)), limit, data)
-    own = frozenset(case.paper for case in cases)
+    everything = _read(data, knowledge)
+    own = frozenset(case.paper for case in everything)
+    cases = _some(capped(everything), limit, data)
     annotations = knowledge.annotations.without_papers(lambda paper: held_out(paper) or paper in own)
     patients = [case for case in weights.patients() if case.paper not in own]
     library = build(knowledge, annotations, patients)
-    ranker = Ranker(library, weights.fuser("ranker"), extra=weights.extra(library))
-    outcomes, seconds = _judge(ranker, cases)
+    outcomes, seconds = _judge(weights.ranker(library), cases)
     strata = [stratum(library, case.disease) for case in cases]
     result = figures(outcomes, cases, seconds, knowledge) | {"strata": _strata(outcomes, strata)}
     if with_floors:
@@ -73,13 +75,14 @@ def uncited(data: Path, *, limit: int | None = None, with_floors: bool = False) 
     The figures are those without published patients; ``with_profiles`` has them with. Raises MED-010 to MED-012.
     """
     knowledge = load()
+    _check_flags(data)
+    everything = _read(data, knowledge)
+    own = {case.paper for case in everything}
     have = set(knowledge.annotations.diseases)
-    cases = [c for c in read_cases(data, knowledge.ontology) if not c.cited and c.disease in have]
-    cases = _some(cases, limit, data)
+    cases = _some([c for c in everything if not c.cited and c.disease in have], limit, data)
     library = build(knowledge, knowledge.annotations)
     outcomes, seconds = _judge(Ranker(library, weights.fuser("literature")), cases)
     result = figures(outcomes, cases, seconds, knowledge)
-    own = {case.paper for case in cases}
     patients = [case for case in weights.patients() if case.paper not in own]
     both = build(knowledge, knowledge.annotations, patients)
     strata = [stratum(both, case.disease) for case in cases]
@@ -95,8 +98,8 @@ def uncited(data: Path, *, limit: int | None = None, with_floors: bool = False) 
 def external(data: Path, *, limit: int | None = None, with_floors: bool = False) -> dict[str, Any]:
     """Protocol ``external``: a JSON list of ``[[HPO ids], [disease codes]]``, knowledge as released.
 
-    Any of the codes is right; where there is no OMIM code, the OMIM codes of the same diseases are. Raises MED-010,
-    MED-011 (another format), MED-012 (no case).
+    Any of the OMIM codes is right, and any that is the same disease as one of the ORPHA codes. Raises MED-010, MED-011
+    (another format), MED-012 (no case).
     """
     knowledge = load()
     library = build(knowledge, knowledge.annotations, weights.patients())
@@ -106,8 +109,8 @@ def external(data: Path, *, limit: int | None = None, with_floors: bool = False)
             of_orpha[orpha].append(omim)
     cases, answers = [], []
     for number, (ids, codes) in enumerate(_pairs(data)):
-        omims = [code for code in codes if code.startswith("OMIM:")]
-        right = omims or [omim for code in codes for omim in of_orpha.get(code, ())]
+        same = [omim for code in codes for omim in of_orpha.get(code, ())]
+        right = list(dict.fromkeys([*(code for code in codes if code.startswith("OMIM:")), *same]))
         patient = Patient(known_terms(ids, knowledge.ontology))
         cases.append(Case(str(number), str(number), (right or codes or ["none"])[0], "", False, patient))
         answers.append(right)
@@ -194,10 +197,21 @@ def _judge(
         ranking = ranker.rank(case.patient)
         seconds += time.perf_counter() - began
         right = [number[code] for code in (answers[at] if answers else [case.disease]) if code in number]
-        found = np.flatnonzero(np.isin(ranking.columns, right))
         first = float(ranking.chances[0]) if len(ranking.chances) else 0.0
-        outcomes.append(Outcome(float(found[0]) if len(found) else MISSED, first, bool(ranking.abstain)))
+        outcomes.append(Outcome(placed(ranking, right), first, bool(ranking.abstain)))
     return outcomes, seconds
+
+
+def placed(ranking: Ranking, right: Sequence[int]) -> float:
+    """``place`` of the columns in a ranking: by probability in the pool, by similarity behind it."""
+    found = np.flatnonzero(np.isin(ranking.columns, right))
+    pool = len(ranking.chances)
+    if not len(found):
+        return MISSED
+    if found[0] < pool:
+        return place(ranking.chances, [int(found[0])])
+    rest = ranking.scores["resM"][ranking.columns[pool:]]
+    return pool + place(rest, [int(found[0]) - pool])
 
 
 def _strata(outcomes: Sequence[Outcome], strata: Sequence[str]) -> dict[str, Any]:
@@ -252,15 +266,38 @@ def _floors(
     return result
 
 
+def _read(data: Path, knowledge: Knowledge) -> list[Case]:
+    """The cases, their papers written as the annotations write them."""
+    return [replace(c, paper=paper_id(c.paper)) for c in read_cases(data, knowledge.ontology)]
+
+
+def _check_flags(data: Path) -> None:
+    """Raises MED-011 for a line without a true or false that says whether HPOA cites the paper."""
+    for number, row in rows(data):
+        if not (isinstance(row, dict) and isinstance(row.get(_CITED), bool)):
+            raise DoyenError(
+                "MED-011", f"line {number} of {data.name} must have {_CITED} as true or false.",
+                "The protocol uncited leaves the cases out whose paper HPOA cites.",
+            )  # fmt: skip
+
+
 def _pairs(data: Path) -> list[tuple[list[str], list[str]]]:
+    """Raises MED-010 and MED-011."""
+    hint = "The protocol external takes a JSON list of [[HPO ids], [disease codes]]."
     try:
-        rows = json.loads(read_text(data))
-        return [([str(id) for id in ids], [str(code) for code in codes]) for ids, codes in rows]
-    except (ValueError, TypeError) as error:
-        raise DoyenError(
-            "MED-011", f"{data.name} is no list of pairs ({type(error).__name__}).",
-            "The protocol external takes a JSON list of [[HPO ids], [disease codes]].",
-        ) from error  # fmt: skip
+        items = json.loads(read_text(data))
+    except (ValueError, RecursionError) as error:
+        raise DoyenError("MED-011", f"{data.name} is no JSON.", hint) from error
+    if not isinstance(items, list):
+        raise DoyenError("MED-011", f"{data.name} is no list of pairs.", hint)
+    for number, item in enumerate(items, start=1):
+        if not (isinstance(item, list) and len(item) == 2 and all(map(_is_texts, item))):
+            raise DoyenError("MED-011", f"item {number} of {data.name} is no pair of lists of strings.", hint)
+    return [(ids, codes) for ids, codes in items]
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(part, str) for part in value)
 
 
 def _some(cases: list[Case], limit: int | None, data: Path) -> list[Case]:

@@ -1,7 +1,8 @@
 """What each finding says for or against a disease: likelihood ratio, share of patients, sources.
 
 The ratios are those of the ranking's own tables (LIRICAL, Robinson 2020). A finding that was looked for and excluded
-gets the ratio of its absence; it is shown, and never ranks.
+gets the ratio of its absence; it is shown, and never ranks. A finding that the disease's own rows give as seen in
+nobody contradicts it, with those rows as sources, unless a wider finding of the disease explains it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Weight:
     """One finding for one disease.
 
     ``log10_ratio`` is of the observation, or of the absence where it was excluded. ``by`` is the annotated or
-    published finding that matched: the same, a wider or a narrower one. ``share`` of patients is annotated;
+    published finding that matched: the same, a wider or a narrower one. ``share`` of patients is annotated (0: seen in nobody);
     ``patients`` of ``examined`` published patients have it. ``sources`` as HPOA writes them.
     """
 
@@ -71,6 +72,10 @@ class Explainer:
         ratio = float(ratios[best]) if both.any() else math.log10(NOISE)
         role: Role = "supports" if ratio > SUPPORT else "unexplained"
         by = int(ancestors[best]) if both.any() and both[best] > 0 else None
+        denials = disease.denials(lib, term)
+        if role != "supports" and denials and not disease.share_T[term] and not disease.had_T[term]:
+            ratio = round(math.log10(NOISE), 3)
+            return Weight(term, True, "contradicts", ratio, term, 0.0, 0, disease.examined, denials)
         return Weight(
             term, True, role, round(ratio, 3), by if role == "supports" else None,
             float(shares[best]) if shares[best] > 0 else None, int(had[best]), disease.examined,
@@ -104,6 +109,7 @@ class _Disease:
     case_TC: sp.csc_matrix
     rows: NDArray[np.intp]
     row_TR: sp.csc_matrix
+    absent: NDArray[np.intp]
 
     @classmethod
     def of(cls, lib: Library, column: int) -> _Disease:
@@ -118,22 +124,30 @@ class _Disease:
         rows = np.sort(np.concatenate([lib.rows_of_disease(notes.number[c]) for c in codes if c in notes.number]
                                       or [np.array([], np.intp)]))  # fmt: skip
         rows = rows[(notes.aspect_R[rows] == "P") & ~notes.negated_R[rows]]
+        absent = notes.absent_R[rows]
         return cls(
-            share_T, np.asarray(case_CT.sum(0)).ravel(), len(cases), cases, sp.csc_matrix(case_CT), rows,
-            sp.csc_matrix(lib.ancestors[notes.term_R[rows]]),
+            share_T, np.asarray(case_CT.sum(0)).ravel(), len(cases), cases, sp.csc_matrix(case_CT), rows[~absent],
+            sp.csc_matrix(lib.ancestors[notes.term_R[rows[~absent]]]), rows[absent],
         )  # fmt: skip
 
     def sources(self, lib: Library, term: int) -> tuple[str, ...]:
         """References of the annotation rows at or below the finding, and papers of the published patients with it."""
-        notes = lib.annotations
-        found = {
-            part.strip()
-            for at in self.rows[_having(self.row_TR, term)]
-            for part in notes.references[notes.reference_R[at]].split(";")
-            if part.strip()
-        }
-        found |= {lib.cases[at].paper for at in self.cases[_having(self.case_TC, term)]}
-        return tuple(sorted(found, key=lambda name: (not name.startswith("PMID"), name)))[:_MOST_SOURCES]
+        papers = {lib.cases[at].paper for at in self.cases[_having(self.case_TC, term)]}
+        return _first(_references(lib, self.rows[_having(self.row_TR, term)]) | papers)
+
+    def denials(self, lib: Library, term: int) -> tuple[str, ...]:
+        """References of the rows that say of this very finding that nobody had it."""
+        return _first(_references(lib, self.absent[lib.annotations.term_R[self.absent] == term]))
+
+
+def _references(lib: Library, rows: NDArray[np.intp]) -> set[str]:
+    notes = lib.annotations
+    parts = {part.strip() for at in rows for part in notes.references[notes.reference_R[at]].split(";")}
+    return parts - {""}
+
+
+def _first(sources: set[str]) -> tuple[str, ...]:
+    return tuple(sorted(sources, key=lambda name: (not name.startswith("PMID"), name)))[:_MOST_SOURCES]
 
 
 def _having(matrix: sp.csc_matrix, term: int) -> NDArray[Any]:

@@ -74,6 +74,11 @@ class Annotations:
         """Disease code to number."""
         return {code: number for number, code in enumerate(self.diseases)}
 
+    @property
+    def absent_R(self) -> Mask:
+        """Rows of a finding that was looked for and seen in nobody: ``0/n``, 0 %, excluded."""
+        return np.asarray(self.share_R == 0, bool)
+
     @cached_property
     def papers(self) -> tuple[frozenset[str], ...]:
         """The PMIDs that each reference mentions."""

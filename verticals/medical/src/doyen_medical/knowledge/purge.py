@@ -20,6 +20,15 @@ def papers_of(reference: str) -> frozenset[str]:
     return frozenset(f"PMID:{number}" for number in _PMID.findall(reference))
 
 
+def paper_id(text: str) -> str:
+    """``PMID:123`` of a PMID with or without its prefix; another name as it is."""
+    text = text.strip()
+    if text.isascii() and text.isdecimal():
+        return f"PMID:{text}"
+    match = _PMID.fullmatch(text)
+    return f"PMID:{match[1]}" if match else text
+
+
 def bucket(paper: str) -> int:
     """The bucket in 0 … 19 of a paper (``PMID:123``): 0-11 train, 12-14 development, 15-19 test."""
     return int(hashlib.sha256(paper.encode()).hexdigest(), 16) % BUCKETS

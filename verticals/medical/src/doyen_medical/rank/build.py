@@ -6,26 +6,31 @@ HPOA does not cite for their disease. Both are fitted to knowledge without any r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from doyen_medical.cases import Case, capped
-from doyen_medical.knowledge.purge import held_out
+from doyen_medical.knowledge.purge import held_out, paper_id
 from doyen_medical.knowledge.store import Knowledge
 from doyen_medical.rank import fuser as fusers
 from doyen_medical.rank import profiles
-from doyen_medical.rank.examples import Example, GraphOf, example, examples, fold_of
+from doyen_medical.rank.examples import FOLDS, Example, GraphOf, example, examples, fold_of, refuse_held_out
 from doyen_medical.rank.features import PATIENT_SCORES, Scorer
 from doyen_medical.rank.fuser import Fuser
 from doyen_medical.rank.library import build
 from doyen_medical.rank.train import Plan, calibrate, cross_fit, fit
 
-RANKER: Final = Plan()
+RANKER: Final = Plan(literature=0.1)
 LITERATURE: Final = Plan(epochs=10, hidden=24, dropout=0.2, weight_decay=1e-2, networks=6, blind_to_kin=3)
+SEED: Final = 0
+PURGE: Final = (
+    "no case and no annotation row of a paper in buckets 12 to 19 of 20 (SHA-256 of PMID:n); each fold without the rows"
+    " and patients of its own papers"
+)
 _OF_PATIENTS: Final = frozenset((*PATIENT_SCORES, "resM", "nbM", "nbMm", "cosTG", "cosTS"))
 
 
@@ -35,27 +40,39 @@ def train(
     out: Path,
     say: Callable[[str], None],
     extra: GraphOf | None = None,
+    source: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write ``profiles``, ``ranker`` and ``literature`` (safetensors and JSON) into ``out``. Takes about 15 minutes."""
-    out.mkdir(parents=True, exist_ok=True)
-    profiles.save(cases, knowledge.ontology, out)
+    """Write ``profiles``, ``ranker`` and ``literature`` (safetensors and JSON) into ``out``, all once all are fitted.
+
+    ``source`` (data file, its digest, the command) goes into each JSON. Takes about five minutes. Raises MED-018.
+    """
+    cases = [replace(case, paper=paper_id(case.paper)) for case in cases]
+    refuse_held_out(cases)
     say(f"{len(cases)} published patients")
     folded = list(examples(knowledge, cases, profiles=True, extra=extra))
     say(f"{len(folded)} examples")
-    fusers.save(fitted(folded, RANKER, knowledge.version), out, "ranker")
+    ranker = fitted(folded, RANKER, knowledge.version)
     say("ranker fitted")
     plain = list(literature_examples(knowledge, cases))
     say(f"{len(plain)} examples of uncited papers")
-    fusers.save(fitted(plain, LITERATURE, knowledge.version), out, "literature")
+    literature = fitted(plain, LITERATURE, knowledge.version)
     say("literature fitted")
+    facts = dict(source or {}) | {"cases": len(cases), "knowledge": knowledge.version, "purge": PURGE}
+    made = {"seed": SEED, "folds": FOLDS}
+    out.mkdir(parents=True, exist_ok=True)
+    profiles.save(cases, knowledge.ontology, out, facts)
+    fusers.save(ranker, out, "ranker", facts | made | {"examples": len(folded), "plan": asdict(RANKER)})
+    fusers.save(
+        literature, out, "literature", facts | made | {"examples": len(plain), "plan": asdict(LITERATURE)}
+    )
 
 
 def fitted(folded: Sequence[tuple[int, Example]], plan: Plan, trained: str) -> Fuser:
     """A fuser of all examples, calibrated with networks that did not see the fold that they judge."""
     judged = cross_fit(
-        folded, replace(plan, networks=max(1, plan.networks // 3), blind_to_kin=plan.blind_to_kin // 3)
+        folded, replace(plan, networks=max(1, plan.networks // 3), blind_to_kin=plan.blind_to_kin // 3), SEED
     )
-    return calibrate(fit([e for _, e in folded], plan), judged, trained)
+    return calibrate(fit([e for _, e in folded], plan, SEED), judged, trained)
 
 
 def literature_examples(knowledge: Knowledge, cases: Sequence[Case]) -> Iterator[tuple[int, Example]]:

@@ -14,11 +14,12 @@ from typing import Final, Literal
 import numpy as np
 
 from doyen_medical.cases import Case, capped
-from doyen_medical.knowledge.purge import bucket, held_out
+from doyen_medical.knowledge.purge import BUCKETS, FIRST_HELD_OUT, bucket, held_out
 from doyen_medical.knowledge.store import Knowledge
 from doyen_medical.rank.features import LOG_NOISE, PATIENT_SCORES, ExtraScore, Scorer
 from doyen_medical.rank.library import Library, build
 from doyen_medical.rank.tables import Floats
+from doyen_schemas import DoyenError
 
 FOLDS: Final = 4
 Stratum = Literal["few_shot", "knowledge_only", "unannotated"]
@@ -61,12 +62,22 @@ def fold_library(knowledge: Knowledge, cases: Sequence[Case], fold: int, *, prof
     return build(knowledge, annotations, [c for c in cases if profiles and fold_of(c.paper) != fold])
 
 
+def refuse_held_out(cases: Sequence[Case]) -> None:
+    """Raises MED-018 when a case is of a paper that no weights may rest on."""
+    if wrong := sum(held_out(case.paper) for case in cases):
+        raise DoyenError(
+            "MED-018",
+            f"{wrong} of {len(cases)} cases are of held-out papers; only papers of buckets 0 to {FIRST_HELD_OUT - 1}"
+            f" of {BUCKETS} (SHA-256 of PMID:n modulo {BUCKETS}) may be trained on.",
+            "Give the train part of the cases.",
+        )
+
+
 def examples(
     knowledge: Knowledge, cases: Sequence[Case], *, profiles: bool, extra: GraphOf | None = None
 ) -> Iterator[tuple[int, Example]]:
-    """Fold and example of every train case, at most ten of a disease and paper. Papers of other parts are refused."""
-    if any(held_out(case.paper) for case in cases):
-        raise ValueError("a case of a held-out paper among the train cases")
+    """Fold and example of every train case, at most ten of a disease and paper. Raises MED-018."""
+    refuse_held_out(cases)
     for fold in range(FOLDS):
         library = fold_library(knowledge, cases, fold, profiles=profiles)
         scorer = Scorer(library, extra(library, fold) if extra else None)

@@ -10,7 +10,7 @@ the whole list, H hidden units.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -68,7 +68,7 @@ class Fuser:
         temperature, none_shift: calibration on held-out folds: of all logits, and added to the one of "none".
         reach: weights of the abstention score over ``reach_inputs``, intercept last.
         limit: abstain when the abstention score exceeds it.
-        knowledge_digest: of what it was trained with, for the card.
+        trained: version of the knowledge that it was fitted to.
     """
 
     names: tuple[str, ...]
@@ -150,8 +150,8 @@ def reach_inputs(
     return np.array([*logit, float(best[0]), second, entropy, *own, *query[:3]], np.float64)
 
 
-def save(fuser: Fuser, folder: Path, name: str) -> None:
-    """Write ``name.safetensors`` and ``name.json``."""
+def save(fuser: Fuser, folder: Path, name: str, provenance: Mapping[str, Any] | None = None) -> None:
+    """Write ``name.safetensors`` and ``name.json``; ``provenance`` says what it was fitted to and how."""
     from safetensors.numpy import save_file
 
     save_file(
@@ -161,6 +161,7 @@ def save(fuser: Fuser, folder: Path, name: str) -> None:
     facts = {
         "names": fuser.names, "networks": fuser.networks, "temperature": fuser.temperature,
         "none_shift": fuser.none_shift, "reach": fuser.reach, "limit": fuser.limit, "trained": fuser.trained,
+        "provenance": dict(provenance or {}),
     }  # fmt: skip
     (folder / f"{name}.json").write_text(json.dumps(facts, indent=1) + "\n")
 

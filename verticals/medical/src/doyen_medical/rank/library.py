@@ -178,7 +178,8 @@ def build(
         & ~annotations.negated_R
         & knowledge.ontology.phenotypic[annotations.term_R]
     )
-    present = np.unique(findings.disease_R)
+    present = np.unique(findings.disease_R[~findings.absent_R])
+    findings = findings.rows(np.isin(findings.disease_R, present))
     codes = [annotations.diseases[d] for d in present]
     name = dict(zip(annotations.diseases, annotations.names, strict=True))
     known = set(codes)
@@ -191,11 +192,8 @@ def build(
     named = dict(zip(codes, names, strict=True))
     same = same_disease(named, knowledge.genes, knowledge.maps) if orphanet else {}
     disease_R, term_R, share_R, merged = _pooled(findings, column, number, same, len(codes))
-    own = np.bincount(
-        np.unique(column[findings.disease_R] * len(knowledge.ontology.ids) + findings.term_R)
-        // len(knowledge.ontology.ids),
-        minlength=len(codes),
-    )
+    seen, size = findings.rows(~findings.absent_R), len(knowledge.ontology.ids)
+    own = np.bincount(np.unique(column[seen.disease_R] * size + seen.term_R) // size, minlength=len(codes))
     x_linked = np.zeros(len(codes), bool)
     linked = {knowledge.ontology.number[id] for id in _X_LINKED if id in knowledge.ontology.number}
     inherited = annotations.rows((annotations.aspect_R == "I") & np.isin(annotations.term_R, sorted(linked)))
@@ -225,7 +223,8 @@ def _pooled(
 ) -> tuple[Ints, Ints, Floats, NDArray[np.bool_]]:
     """One row for each disease and finding. ``n/m`` counts are added up and shrunk (Beta prior), then classes averaged.
 
-    An ORPHA entry's findings go to its OMIM code too; where both have counts, the OMIM code's own stay.
+    An ORPHA entry's findings go to its OMIM code too; where both have counts, the OMIM code's own stay. A finding that
+    every row gives as seen in nobody (``0/n``, excluded) is no finding of the disease and has no row.
     """
     disease_R, term_R = column[rows.disease_R], rows.term_R.astype(np.int64)
     hits_R, total_R, share_R = rows.hits_R, rows.total_R, rows.share_R
@@ -244,6 +243,7 @@ def _pooled(
     hits_R = np.concatenate([hits_R, np.zeros(len(source), np.float32)])
     total_R = np.concatenate([total_R, np.zeros(len(source), np.float32)])
     share_R = np.concatenate([share_R, share_R[source]])
+    absent_R = np.concatenate([rows.absent_R, rows.absent_R[source]])
     width = int(term_R.max(initial=0)) + 1
     keys, inverse = np.unique(disease_R * width + term_R, return_inverse=True)
     hits, total = np.bincount(inverse, hits_R), np.bincount(inverse, total_R)
@@ -252,7 +252,9 @@ def _pooled(
     class_sum = np.bincount(inverse, np.where(stated, share_R, 0), minlength=len(keys))
     share = np.where(classes > 0, class_sum / np.maximum(classes, 1), UNSTATED)
     share = np.where(total > 0, (hits + _PRIOR) / (total + 2 * _PRIOR), share)
-    return keys // width, keys % width, np.maximum(share, _LEAST_SHARE).astype(np.float32), merged
+    seen = np.bincount(inverse, ~absent_R, minlength=len(keys)) > 0
+    keys, share = keys[seen], np.maximum(share[seen], _LEAST_SHARE).astype(np.float32)
+    return keys // width, keys % width, share, merged
 
 
 def _kin(keys: Sequence[Sequence[Any]]) -> sp.csr_matrix:

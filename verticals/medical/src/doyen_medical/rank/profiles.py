@@ -6,9 +6,9 @@ Stored as numbers in safetensors, with the ids that they number in JSON, so that
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -18,8 +18,13 @@ from doyen_medical.knowledge.ontology import Ontology
 _SEXES: Final[tuple[Sex, ...]] = ("", "M", "F")
 
 
-def save(cases: Sequence[Case], ontology: Ontology, folder: Path) -> None:
-    """Write ``profiles.safetensors`` and ``profiles.json``. Shape legend: C cases, X findings of all cases."""
+def save(
+    cases: Sequence[Case], ontology: Ontology, folder: Path, provenance: Mapping[str, Any] | None = None
+) -> None:
+    """Write ``profiles.safetensors`` and ``profiles.json``; ``provenance`` says where the cases are from.
+
+    Shape legend: C cases, X findings of all cases.
+    """
     from safetensors.numpy import save_file
 
     terms = sorted({term for case in cases for term in case.patient.terms})
@@ -41,6 +46,7 @@ def save(cases: Sequence[Case], ontology: Ontology, folder: Path) -> None:
         "terms": [ontology.ids[term] for term in terms],
         "papers": papers,
         "diseases": [[code, names[code]] for code in diseases],
+        "provenance": dict(provenance or {}),
     }
     (folder / "profiles.json").write_text(json.dumps(facts, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from doyen_medical.cases import Patient
 from doyen_medical.rank.features import Columns, ExtraScore, Scorer
-from doyen_medical.rank.fuser import Fuser, Judgement
+from doyen_medical.rank.fuser import Fuser
 from doyen_medical.rank.library import Library
 
 NO_FINDINGS: Final = "no-findings"
@@ -43,11 +43,10 @@ class Ranking:
 
 @dataclass
 class Ranker:
-    """A library with its fuser. ``plain`` is averaged in where it is given: it knows the literature alone."""
+    """A library with its fuser and the further scores that the fuser reads."""
 
     library: Library
     fuser: Fuser
-    plain: Fuser | None = None
     extra: dict[str, ExtraScore] | None = None
 
     def __post_init__(self) -> None:
@@ -60,7 +59,7 @@ class Ranker:
             return Ranking(np.array([], np.int64), np.array([]), 1.0, 1.0, NO_FINDINGS)
         scores = self.scorer.score(patient)
         pool = self.scorer.pool(scores)
-        judged = self._judge(scores, pool, self.scorer.query(patient))
+        judged = self.fuser.judge(_matrix(scores, pool, self.fuser.names), self.scorer.query(patient))
         order = np.argsort(-judged.chance_N, kind="stable")
         rest = self._others[~np.isin(self._others, pool)]
         rest = rest[np.argsort(-scores["resM"][rest], kind="stable")]
@@ -72,15 +71,6 @@ class Ranker:
             judged.unreached,
             abstain,
             scores,
-        )
-
-    def _judge(self, scores: Columns, pool: NDArray[np.int64], query: NDArray[np.float32]) -> Judgement:
-        judged = self.fuser.judge(_matrix(scores, pool, self.fuser.names), query)
-        if self.plain is None:
-            return judged
-        plain = self.plain.judge(_matrix(scores, pool, self.plain.names), query)
-        return Judgement(
-            (judged.chance_N + plain.chance_N) / 2, (judged.none + plain.none) / 2, judged.unreached
         )
 
 

@@ -183,7 +183,16 @@ def calibrate(fuser: Fuser, held_out: Sequence[HeldOut], trained: str) -> Fuser:
         )
 
     best = minimize(
-        loss, np.array([0.0, 0.0]), method="Nelder-Mead", options={"maxiter": 80, "xatol": 1e-2}
+        loss,
+        np.zeros(2),
+        method="Nelder-Mead",
+        # From zeros the default simplex is 0.00025 wide, which is below the tolerance.
+        options={
+            "maxiter": 120,
+            "xatol": 1e-2,
+            "fatol": 1e-5,
+            "initial_simplex": [[0, 0], [0.5, 0], [0, 0.5]],
+        },
     ).x
     values = np.stack([
         reach_inputs(h.example.names, h.example.matrix_NF, h.example.query, _chance(h.logits, best)) for h in held_out
