@@ -156,3 +156,16 @@ def test_any_changed_byte_of_an_entry_is_noticed(tmp_path: Path, data: st.DataOb
 def test_every_line_is_json(tmp_path: Path) -> None:
     for line in log_of(tmp_path).read_text().splitlines():
         assert json.loads(line)["action"] == "ranked"
+
+
+def test_a_torn_last_line_is_refused_and_once_cut_off_the_log_goes_on(tmp_path: Path) -> None:
+    file = log_of(tmp_path, 3)
+    whole = file.read_bytes()
+    file.write_bytes(whole + whole.splitlines()[-1][:40])
+    for use in (lambda: audit.verify(file), lambda: audit.record(report(), "ranked", file=file)):
+        with pytest.raises(DoyenError, match=r"MED-071.*no whole entry"):
+            use()
+    subprocess.run(["sed", "-i", "$d", str(file)], check=True)
+    assert file.read_bytes() == whole
+    audit.record(report(), "ranked", file=file)
+    assert audit.verify(file).entries == 4

@@ -245,3 +245,16 @@ def test_statements_come_from_passages_for_what_supports_a_candidate(monkeypatch
     assert "PMID:77" in [citation.key for citation in made.citations]
     (stage,) = [stage for stage in made.stages if stage.name == "evidence"]
     assert stage.counts == {"kept": 1, "unsupported": 2}
+
+
+def test_the_page_names_what_was_left_out_as_uncertain_or_somebody_elses() -> None:
+    patient = report().patient.model_copy(
+        update={"uncertain": [Term(id="HP:0001251", label="Ataxia")], "foreign": 3}
+    )
+    for language, words in (
+        ("en", ("Uncertain in the source", "3 entries of somebody")),
+        ("zh", ("不确定", "3 条")),
+    ):
+        page = as_html(report(patient=patient), language).decode()
+        assert all(part in page for part in (*words, "HP:0001251"))
+    assert "Uncertain in the source" not in as_html(report()).decode()
