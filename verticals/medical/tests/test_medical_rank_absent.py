@@ -93,16 +93,14 @@ def test_a_disease_of_denials_alone_has_no_column() -> None:
     assert "OMIM:612201" not in library(row("OMIM:612201", "HP:0001712", "PMID:2", "0/5")).number
 
 
-def test_a_wider_finding_still_explains() -> None:
+def test_a_denied_finding_is_not_supported_by_a_wider_one() -> None:
     lib = library(
         row("OMIM:612201", "HP:0001627", "PMID:1", "5/5"), row("OMIM:612201", "HP:0001712", "PMID:2", "0/5")
     )
-    (weight,) = Explainer(lib).weigh(lib.number["OMIM:612201"], [LVH])
-    assert (weight.role, weight.by, weight.sources) == (
-        "supports",
-        ONTOLOGY.number["HP:0001627"],
-        ("PMID:1",),
-    )
+    wider = ONTOLOGY.number["HP:0001627"]
+    found = {w.term: w for w in Explainer(lib).weigh(lib.number["OMIM:612201"], [LVH, wider])}
+    assert (found[LVH].role, found[LVH].sources) == ("contradicts", ("PMID:2",))
+    assert (found[wider].role, found[wider].sources) == ("supports", ("PMID:1",))
 
 
 def test_calibration_lowers_the_log_loss() -> None:

@@ -2,7 +2,8 @@
 
 The ratios are those of the ranking's own tables (LIRICAL, Robinson 2020). A finding that was looked for and excluded
 gets the ratio of its absence; it is shown, and never ranks. A finding that the disease's own rows give as seen in
-nobody contradicts it, with those rows as sources, unless a wider finding of the disease explains it.
+nobody contradicts it, with those rows as sources, whatever a wider finding says: the ranking backs off, a reader is
+told what was counted.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class Explainer:
         role: Role = "supports" if ratio > SUPPORT else "unexplained"
         by = int(ancestors[best]) if both.any() and both[best] > 0 else None
         denials = disease.denials(lib, term)
-        if role != "supports" and denials and not disease.share_T[term] and not disease.had_T[term]:
+        if denials and not disease.share_T[term] and not disease.had_T[term]:
             ratio = round(math.log10(NOISE), 3)
             return Weight(term, True, "contradicts", ratio, term, 0.0, 0, disease.examined, denials)
         return Weight(
