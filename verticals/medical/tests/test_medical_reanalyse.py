@@ -38,6 +38,10 @@ def test_only_features_are_ranked_again_and_the_case_keeps_its_digest() -> None:
     assert record == PatientRecord("", "note", ("HP:0001250", "HP:0000252"), ("HP:0000365",), "F", 2.5)
     assert new.input_sha256 == report().input_sha256
     assert new.document == report().document
+    patient = report().patient
+    unsure = patient.model_copy(update={"uncertain": patient.excluded, "foreign": 2})
+    reanalyse.again(report(patient=unsure), stand_in)
+    assert (stand_in.records[1].uncertain, stand_in.records[1].foreign) == (("HP:0000365",), 2)
 
 
 def test_a_change_names_who_came_who_left_and_who_moved() -> None:

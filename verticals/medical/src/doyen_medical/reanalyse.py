@@ -72,6 +72,7 @@ def again(report: MedicalReport, diagnoser: Diagnoser) -> MedicalReport:
     record = PatientRecord(
         id="", source=patient.source, observed=tuple(term.id for term in patient.observed),
         excluded=tuple(term.id for term in patient.excluded), sex=patient.sex, age=patient.age_years,
+        uncertain=tuple(term.id for term in patient.uncertain), foreign=patient.foreign,
     )  # fmt: skip
     new = diagnoser.diagnose_record(record)
     return new.model_copy(update={"document": report.document, "input_sha256": report.input_sha256})
