@@ -167,7 +167,13 @@ def test_ctrl_c_stops_waiting_and_loses_nothing(site: Site) -> None:
         "--now",
     ]
     process = subprocess.Popen(
-        command, env=site.env, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command,
+        env=site.env,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        # A shell's background job ignores Ctrl-C, and so would what it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     site.begun("a")
 
