@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from doyen_evaluation.release.measured import withdraw
+from doyen_evaluation.release.in_place import withdraw
 from doyen_legal import weights
 from doyen_legal.release import card, measurements
 from doyen_runtime import adapters

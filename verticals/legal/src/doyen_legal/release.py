@@ -70,15 +70,11 @@ def write_release(
     ``consistency`` and ``reviewer`` to the JSON of their evaluations. Raises what
     :func:`doyen_evaluation.release.build.build` raises.
     """
-    from doyen_evaluation.release.build import build
-    from doyen_evaluation.release.spec import assemble
+    from doyen_evaluation.release import in_place
 
-    spec = _spec(folder, version, metrics, data_sha256)
-    text = json.dumps(metrics, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    (folder / "evaluation.json").write_text(text, encoding="utf-8")
-    page = card(assemble(folder, spec, _RECIPES), metrics)
-    (folder / "MODEL_CARD.md").write_text(page, encoding="utf-8")
-    return build(folder, assemble(folder, spec, _RECIPES), folder, previous=previous)
+    return in_place.write(
+        folder, _spec(folder, version, metrics, data_sha256), _RECIPES, metrics, card, previous
+    )
 
 
 def measurements(metrics: Mapping[str, Any]) -> dict[str, Measurement]:

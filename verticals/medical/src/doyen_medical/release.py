@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -60,15 +59,9 @@ def write_release(
     evaluations, the rankings measured with ``--floors``. Raises what
     :func:`doyen_evaluation.release.build.build` raises.
     """
-    from doyen_evaluation.release.build import build
-    from doyen_evaluation.release.spec import assemble
+    from doyen_evaluation.release import in_place
 
-    spec = _spec(version, metrics, data_sha256)
-    text = json.dumps(metrics, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    (folder / "evaluation.json").write_text(text, encoding="utf-8")
-    page = card(assemble(folder, spec, folder), metrics)
-    (folder / "MODEL_CARD.md").write_text(page, encoding="utf-8")
-    return build(folder, assemble(folder, spec, folder), folder, previous=previous)
+    return in_place.write(folder, _spec(version, metrics, data_sha256), folder, metrics, card, previous)
 
 
 def measurements(metrics: Mapping[str, Any]) -> dict[str, Measurement]:
@@ -160,8 +153,9 @@ def _text() -> CardText:
     return CardText(
         title="doyen-medical-ranker",
         summary=(
-            "Weights of Doyen's rare-disease ranking: the findings of published patients, two small networks that weigh "
-            "likelihood ratios, ontology similarity and nearest patients, and five answerers of PubMedQA questions."
+            "Weights of Doyen's rare-disease ranking: the findings of published patients, a small network that weighs "
+            "likelihood ratios, ontology similarity and nearest patients, a second one without published patients that "
+            "serves the protocol `uncited` alone, and five answerers of PubMedQA questions."
         ),
         intended_use=(
             "A ranked differential of rare diseases from HPO findings, sex and age, for clinicians who can review the "

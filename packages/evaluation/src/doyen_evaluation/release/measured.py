@@ -1,13 +1,11 @@
-"""Measured figures as a release states them, and the way back from a release that the gate refused."""
+"""Measured figures as a release states them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Any
 
-from doyen_runtime import adapters
-from doyen_schemas import AdapterRelease, Measurement
+from doyen_schemas import Measurement
 
 
 def measurements(
@@ -32,11 +30,3 @@ def measurements(
                 higher_is_better=name not in lower_is_better,
             )  # fmt: skip
     return found
-
-
-def withdraw(folder: Path, previous: AdapterRelease | None) -> None:
-    """Undo a release that the gate refused: the loader takes the folder no more until another one passes."""
-    path = folder / adapters.RELEASE
-    path.unlink()
-    if previous is not None:
-        path.write_text(adapters.render(previous), encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -32,27 +31,15 @@ def release(
 
     Example: doyen medical train release --folder src/doyen_medical/adapter --version 0.1.0 --data train.jsonl.gz --first
     """
-    from doyen_evaluation.release.gate import run_gate
-    from doyen_evaluation.release.measured import withdraw
-    from doyen_evaluation.release.store import refuse, write_gate
+    from doyen_evaluation.release import in_place
     from doyen_medical.release import write_release
     from doyen_runtime import adapters
 
     digests = {f"{file.parent.name}/{file.name}": adapters.file_sha256(file) for file in data}
-    standing = (folder / adapters.RELEASE).is_file() and not first
-    previous = adapters.read_release(folder) if standing else None
-    figures = json.loads((metrics or folder / "evaluation.json").read_text(encoding="utf-8"))
-    written = write_release(folder, version, figures, digests, previous=previous)
-    result = run_gate(folder, before=previous)
-    write_gate(folder, result)
-    if not result.passed:
-        withdraw(folder, previous)
-    if as_json:
-        print(
-            json.dumps({"digest": adapters.release_digest(written), "gate": result.model_dump(mode="json")})
-        )
-    else:
-        typer.echo(f"{written.name} {written.version}: signed with {written.key_id}")
-        for check in result.checks:
-            typer.echo(f"  {check.verdict:15} {check.name}: {check.reason}")
-    refuse(result)
+    in_place.release(
+        folder,
+        lambda figures, previous: write_release(folder, version, figures, digests, previous=previous),
+        metrics=metrics,
+        first=first,
+        as_json=as_json,
+    )
