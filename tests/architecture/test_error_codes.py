@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CODE = re.compile(r"(DOC|RUN|MOD|TRN|DAT|EVA|GRA|RET|LEG|MED)-\d{3}")
+CODE = re.compile(r"(DOC|RUN|MOD|TRN|DAT|EVA|GRA|RET|LEG|MED|FIN)-\d{3}")
 OWNERS = {
     "DOC": "shared/documents", "RUN": "shared/runtime", "MOD": "packages/modeling", "TRN": "packages/training",
     "DAT": "packages/data", "EVA": "packages/evaluation", "RET": "packages/retrieval", "GRA": "packages/graph",
     "LEG": "verticals/legal", "MED": "verticals/medical",
+    "FIN": "verticals/finance",
 }  # fmt: skip
 # The test vertical's own codes, which no user sees.
 PRIVATE = re.compile(r"RUN-9\d\d")

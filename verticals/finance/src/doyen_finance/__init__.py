@@ -1,0 +1,1 @@
+"""Doyen for finance: reports into checked statements, sentiment per entity, forecasts with a backtest, risk with reasons."""

@@ -1,0 +1,14 @@
+"""``doyen finance …``: one module a command, imported when it is called."""
+
+from __future__ import annotations
+
+import typer
+
+from doyen_finance.cli.evaluate import evaluate
+from doyen_finance.cli.train import app as train
+
+app = typer.Typer(
+    no_args_is_help=True, help="Reports into checked tables, sentiment per entity, honest forecasts, risk."
+)
+app.command()(evaluate)
+app.add_typer(train, name="train")
