@@ -40,13 +40,13 @@ def read_pdf(data: bytes, sha256: str, name: str) -> Document:
     # Parsers mend a file that is cut short by dropping its last pages without a word.
     if b"%%EOF" not in data[-16_384:]:
         raise DoyenError(*ERRORS["truncated"])
-    return build(list(_page_records(data)), sha256, name)
+    return build(list(page_records(data)), sha256, name)
 
 
-def _page_records(data: bytes) -> Iterator[dict[str, Any]]:
-    """The worker's page records; the clock stops a worker that sends none."""
+def page_records(data: bytes, *options: str) -> Iterator[dict[str, Any]]:
+    """The worker's page records (options: see ``pdf_worker``); the clock stops a worker that sends none."""
     # Run as a script: the worker needs no other module of this package, and loading them costs time.
-    command = [sys.executable, "-P", str(Path(__file__).with_name("pdf_worker.py"))]
+    command = [sys.executable, "-P", str(Path(__file__).with_name("pdf_worker.py")), *options]
     started = time.monotonic()
     progress = started
     timed_out = threading.Event()

@@ -23,7 +23,7 @@ def read(path: str | os.PathLike[str], *, name: str | None = None, cache: bool =
     is taken from the cache (by content; see ``doyen_documents.cache``). Raises DOC-001 to DOC-014 (README).
     """
     path = Path(path)
-    data = _bytes(path)
+    data = file_bytes(path)
     kind = sniff.media_type(data, path.suffix.lower())
     digest = hashlib.sha256(data).hexdigest()
     name = name or path.name
@@ -54,7 +54,7 @@ def _read(kind: str, data: bytes, digest: str, name: str) -> Document:
     return from_text(decode(data), name).model_copy(update={"sha256": digest})
 
 
-def _bytes(path: Path) -> bytes:
+def file_bytes(path: Path) -> bytes:
     """The file's content; raises DOC-001 to DOC-005."""
     try:
         status = path.stat()
