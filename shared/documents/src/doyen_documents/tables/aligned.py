@@ -186,9 +186,7 @@ def group_rows(
         elif tight is not None:
             joins = gaps[index - 1] <= tight and not _both_figures(placed, group, index)
         else:
-            joins = gaps[index - 1] < 0.7 * rows[index].size and _continues(
-                rows, placed, columns, group, index
-            )
+            joins = gaps[index - 1] < 0.7 * rows[index].size and _continues(placed, columns, group, index)
         if joins:
             group.append(index)
         else:

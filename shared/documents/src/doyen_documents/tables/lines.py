@@ -190,7 +190,16 @@ def prose_blocks(segments: Sequence[Segment]) -> list[list[Segment]]:
             blocks.append(best)
             open_blocks.append(best)
         best.append(segment)
-    return [block for block in blocks if is_prose(block)]
+    if not segments:
+        return []
+    left, right = min(s.x0 for s in segments), max(s.x1 for s in segments)
+    return [
+        block
+        for block in blocks
+        # A line or two that end before the right margin may be a long label.
+        if (len(block) >= PROSE_LINES or max(s.x1 for s in block) > left + 0.8 * (right - left))
+        and is_prose(block)
+    ]
 
 
 def is_prose(block: Sequence[Segment]) -> bool:
