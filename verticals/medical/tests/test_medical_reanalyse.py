@@ -92,8 +92,11 @@ def test_reports_are_chosen_by_day_or_release(tmp_path: Path) -> None:
     with pytest.raises(DoyenError, match=r"MED-085.*no such folder"):
         list(reanalyse.stored(tmp_path / "missing", "2026-01-01"))
     (tmp_path / "a" / "report.json").write_text('{"vertical": "medical", "knowledge_version": 1}')
-    with pytest.raises(DoyenError, match="MED-080"):
-        names("2020-01-01")
+    (path, error), *others = reanalyse.stored(tmp_path, "2020-01-01")
+    assert path.parent.name == "a"
+    assert isinstance(error, DoyenError)
+    assert error.code == "MED-080"
+    assert [path.parent.name for path, _ in others] == ["b", "c"], "the others go on"
 
 
 @pytest.mark.usefixtures("own_home")

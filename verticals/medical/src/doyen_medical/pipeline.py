@@ -225,13 +225,15 @@ def _digest(record: PatientRecord) -> str:
 
 @cache
 def _production() -> Ranker:
-    """The ranking of production, once a process."""
+    """The ranking of production, once a process: published patients and the user's own."""
     from doyen_medical import weights
-    from doyen_medical.knowledge.store import load
+    from doyen_medical.knowledge import own_patients
+    from doyen_medical.knowledge.store import load, user_folder
     from doyen_medical.rank.library import build
 
     knowledge = load()
-    return weights.ranker(build(knowledge, knowledge.annotations, weights.patients()))
+    patients = [*weights.patients(), *own_patients.load(user_folder(), knowledge.ontology)]
+    return weights.ranker(build(knowledge, knowledge.annotations, patients))
 
 
 def _release() -> tuple[str, str]:

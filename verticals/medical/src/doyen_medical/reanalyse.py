@@ -41,11 +41,11 @@ class Change:
         return bool(self.moved) or self.abstained[0] != self.abstained[1]
 
 
-def stored(folder: Path, since: str) -> Iterator[tuple[Path, MedicalReport]]:
+def stored(folder: Path, since: str) -> Iterator[tuple[Path, MedicalReport | DoyenError]]:
     """The reports below a folder, sorted, made on or after a day, or with this HPO release or a later one.
 
-    Other JSON files are passed over. Raises MED-085 (no such folder, or ``since`` is neither a day nor a version) and
-    MED-080 (a damaged report).
+    Other JSON files are passed over; of a damaged report the error (MED-080) is given, so that the others go on. Raises
+    MED-085 (no such folder, or ``since`` is neither a day nor a version).
     """
     release = _VERSION.fullmatch(since)
     if release is None and not _DAY.fullmatch(since):
@@ -58,7 +58,11 @@ def stored(folder: Path, since: str) -> Iterator[tuple[Path, MedicalReport]]:
     for path in sorted(folder.rglob("*.json")):
         if not _is_report(path):
             continue
-        report = read_report(path)
+        try:
+            report = read_report(path)
+        except DoyenError as error:
+            yield path, error
+            continue
         own = _VERSION.fullmatch(report.knowledge_version)
         if report.created[:10] >= since if release is None else own is not None and own[1] >= release[1]:
             yield path, report

@@ -54,7 +54,7 @@ def fuser(name: str) -> Fuser:
 @cache
 def patients() -> tuple[Case, ...]:
     """The published patients, numbered for the ontology in use."""
-    from doyen_medical.knowledge.store import load as knowledge
+    from doyen_medical.knowledge.store import load_published as knowledge
     from doyen_medical.rank.profiles import load
 
     return tuple(load(folder(), knowledge().ontology))

@@ -283,6 +283,20 @@ def test_a_term_list_keeps_what_is_excluded_apart(text: str) -> None:
     assert (record.observed, record.excluded) == (("HP:0002650",), ("HP:0001250",))
 
 
+@pytest.mark.parametrize("bullet", ["- ", "* ", "• ", "  – "])
+def test_bullets_of_a_term_list_are_not_read(bullet: str) -> None:
+    text = "".join(f"{bullet}{term}\n" for term in ("HP:0001250", "Microcephaly", "HP:0001252 excluded"))
+    record = from_terms(text, load().ontology)
+    assert record.observed == ("HP:0001250", "HP:0000252")
+    assert record.excluded == ("HP:0001252",)
+
+
+def test_a_hyphen_before_some_lines_excludes_them() -> None:
+    record = from_terms("HP:0001250\n- Microcephaly\n-HP:0001252", load().ontology)
+    assert record.observed == ("HP:0001250",)
+    assert record.excluded == ("HP:0000252", "HP:0001252")
+
+
 def test_a_term_list_counts_what_is_unknown() -> None:
     record = from_terms("HP:0001250,unknown\nScoliosis\nAtaxia possible", load().ontology)
     assert (record.observed, record.uncertain) == (("HP:0002650",), ("HP:0001250", "HP:0001251"))

@@ -213,6 +213,16 @@ def test_a_decision_is_written_once_into_report_page_and_log(tmp_path: Path) -> 
         sign(path, "Dr. B", "accept", log=log)
 
 
+def test_a_signed_report_is_never_overwritten(tmp_path: Path) -> None:
+    path = write(report(), tmp_path, ("json",))["json"]
+    signed = sign(path, "Dr. A", "accept", log=tmp_path / "audit.jsonl")
+    with pytest.raises(DoyenError, match=r"MED-083.*was signed"):
+        write(report(), tmp_path, ("json", "html"))
+    assert read_report(path) == signed
+    assert not (tmp_path / "report.html").exists()
+    write(signed, tmp_path, ("html",))  # the same report as a page
+
+
 @pytest.mark.parametrize("name", ["", "  ", "x" * 201, "a\nb"])
 def test_a_name_that_is_none_signs_nothing(tmp_path: Path, name: str) -> None:
     path = write(report(), tmp_path, ("json",))["json"]

@@ -19,6 +19,7 @@ app = typer.Typer(
 @app.command()
 def show(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
     """Release, digest, sizes, and the code systems that were not built."""
+    from doyen_medical.knowledge import own_patients
     from doyen_medical.knowledge.store import load, user_folder
 
     knowledge = load()
@@ -29,6 +30,7 @@ def show(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON ob
         "annotations": len(knowledge.annotations.term_R),
         "genes": len({gene for genes in knowledge.genes.values() for gene in genes}),
         "chinese_labels": len(knowledge.maps.labels_zh),
+        "own_patients": len(own_patients.load(user_folder(), knowledge.ontology)),
         "absent_code_systems": list(knowledge.maps.absent),
         "folder": str(user_folder()),
     }
@@ -52,11 +54,20 @@ def build(
     medquad: Annotated[
         Path | None, typer.Option(help="MedQuAD as JSON lines, or its folder: quoted as evidence.")
     ] = None,
+    phenopackets: Annotated[
+        Path | None,
+        typer.Option(
+            help="Your own solved cases: a folder or zip of phenopackets; the ranking learns from them."
+        ),
+    ] = None,
+    forget_phenopackets: Annotated[
+        bool, typer.Option("--forget-phenopackets", help="Remove your own cases again.")
+    ] = False,
 ) -> None:
-    """Build code mappings and Chinese labels into your knowledge folder. Each file may be gzipped.
+    """Build code mappings, Chinese labels and your own cases into your knowledge folder. Files may be gzipped.
 
-    What is not given is absent from reports. A new build replaces the maps of the one before; MedQuAD stays until it
-    is given again.
+    What is not given is absent from reports. A new build replaces the maps of the one before; MedQuAD and your own
+    cases stay until they are given again. Of a case only findings, sex, age and diagnosis are kept.
 
     Example:
 
@@ -66,12 +77,25 @@ def build(
     from doyen_medical.knowledge.store import user_folder
 
     no_maps = mondo is None and orpha_map is None and labels_zh is None and not names_zh
-    if no_maps and medquad is None:
+    if no_maps and medquad is None and phenopackets is None and not forget_phenopackets:
         raise DoyenError(
             "MED-022",
             "nothing to build was named.",
-            "Give --mondo, --orpha-map, --labels-zh, --names-zh or --medquad.",
+            "Give --mondo, --orpha-map, --labels-zh, --names-zh, --medquad or --phenopackets.",
         )
+    if forget_phenopackets:
+        from doyen_medical.knowledge import own_patients
+
+        own_patients.remove(user_folder())
+        typer.echo("your own cases are forgotten")
+    if phenopackets is not None:
+        from doyen_medical.knowledge import own_patients
+        from doyen_medical.knowledge.store import load_published
+
+        kept, left_out = own_patients.build(phenopackets, load_published().ontology, user_folder())
+        typer.echo(f"{kept} cases of your own in {user_folder()}")
+        for reason, count in left_out.most_common():
+            typer.echo(f"left out: {count} {reason}")
     if medquad is not None:
         from doyen_medical.evidence.medquad import build as build_medquad
 

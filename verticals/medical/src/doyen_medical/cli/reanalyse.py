@@ -48,8 +48,10 @@ def reanalyse(
     from doyen_medical.report.as_json import as_json as to_json
     from doyen_medical.report.write import write_atomic
 
-    found = list(cases.stored(folder, since))
-    if not found:
+    read = list(cases.stored(folder, since))
+    damaged = [(path, error) for path, error in read if isinstance(error, DoyenError)]
+    found = [(path, report) for path, report in read if not isinstance(report, DoyenError)]
+    if not read:
         raise DoyenError(
             "MED-085", f"{folder} holds no report since {since}.", "Name the folder of the stored reports."
         )
@@ -73,13 +75,16 @@ def reanalyse(
         if out is not None:
             write_atomic(out / name, to_json(new))
     summary = {
-        "reports": len(found), "current": current, "ranked_again": len(changes),
+        "reports": len(found), "damaged": len(damaged), "current": current, "ranked_again": len(changes),
         "changed": sum(change.changed for change in changes), "knowledge_version": load().version,
     }  # fmt: skip
     if as_json:
         rows = [asdict(change) | {"changed": change.changed} for change in changes]
-        typer.echo(json.dumps({**summary, "changes": rows}))
-        return
+        errors = [
+            {"file": path.relative_to(folder).as_posix(), "error": str(error)} for path, error in damaged
+        ]
+        typer.echo(json.dumps({**summary, "changes": rows, "errors": errors}))
+        raise typer.Exit(1 if damaged else 0)
     for change in changes:
         if change.changed:
             _print(change)
@@ -87,6 +92,9 @@ def reanalyse(
         f"{summary['reports']} reports: {current} already with {summary['knowledge_version']},"
         f" {summary['ranked_again']} ranked again, {summary['changed']} of them changed"
     )
+    for path, error in damaged:
+        typer.echo(f"{path.relative_to(folder)}: {error}", err=True)
+    raise typer.Exit(1 if damaged else 0)
 
 
 def _print(change: Change) -> None:

@@ -24,11 +24,11 @@ def ranker(
 ) -> None:
     """Published patients and both fusers, from the train cases alone; about five minutes on one core."""
     from doyen_medical.cases import read_cases
-    from doyen_medical.knowledge.store import load
+    from doyen_medical.knowledge.store import load_published
     from doyen_medical.rank.build import train
     from doyen_runtime.adapters import file_sha256
 
-    knowledge = load()
+    knowledge = load_published()
     cases = read_cases(data, knowledge.ontology)
     source = {
         "command": f"doyen medical train ranker --data {data.name}",

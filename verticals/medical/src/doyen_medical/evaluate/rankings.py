@@ -24,7 +24,7 @@ from doyen_medical import weights
 from doyen_medical.cases import Case, Patient, capped, known_terms, read_cases, read_text, rows
 from doyen_medical.evaluate import floors
 from doyen_medical.knowledge.purge import held_out, paper_id
-from doyen_medical.knowledge.store import Knowledge, load
+from doyen_medical.knowledge.store import Knowledge, load_published
 from doyen_medical.rank.examples import stratum
 from doyen_medical.rank.library import Library, build
 from doyen_medical.rank.ranker import Ranker, Ranking
@@ -52,7 +52,7 @@ def papers(data: Path, *, limit: int | None = None, with_floors: bool = False) -
     At most ten cases of a disease and paper; every case is ranked, as in a report. ``limit`` does not narrow the purge.
     Raises MED-010, MED-011, MED-012.
     """
-    knowledge = load()
+    knowledge = load_published()
     everything = _read(data, knowledge)
     own = frozenset(case.paper for case in everything)
     cases = _some(capped(everything), limit, data)
@@ -74,7 +74,7 @@ def uncited(data: Path, *, limit: int | None = None, with_floors: bool = False) 
 
     The figures are those without published patients; ``with_profiles`` has them with. Raises MED-010 to MED-012.
     """
-    knowledge = load()
+    knowledge = load_published()
     _check_flags(data)
     everything = _read(data, knowledge)
     own = {case.paper for case in everything}
@@ -101,7 +101,7 @@ def external(data: Path, *, limit: int | None = None, with_floors: bool = False)
     Any of the OMIM codes is right, and any that is the same disease as one of the ORPHA codes. Raises MED-010, MED-011
     (another format), MED-012 (no case).
     """
-    knowledge = load()
+    knowledge = load_published()
     library = build(knowledge, knowledge.annotations, weights.patients())
     of_orpha = defaultdict(list)
     for omim, orphas in library.same.items():

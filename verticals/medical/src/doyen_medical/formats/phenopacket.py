@@ -29,7 +29,7 @@ def from_phenopacket(text: str) -> PatientRecord:
     Only ``subject`` (sex, age) and ``phenotypicFeatures`` are read: diseases and interpretations name the diagnosis.
     Raises MED-050 (no JSON), MED-051 (no phenopacket; a feature without an HPO id, with its place), MED-054, MED-055.
     """
-    packet = _packet(read_json(text))
+    packet = packet_of(read_json(text))
     features = packet.get("phenotypicFeatures", packet.get("phenotypic_features", []))
     if not isinstance(features, list):
         raise _bad("phenotypicFeatures must be a list")
@@ -58,7 +58,8 @@ def from_phenopacket(text: str) -> PatientRecord:
     )
 
 
-def _packet(value: Any) -> dict[str, Any]:
+def packet_of(value: Any) -> dict[str, Any]:
+    """The phenopacket of a JSON value, out of a wrapper or a family. Raises MED-051."""
     for wrapper in ("phenopacket", "proband"):
         if isinstance(value, dict) and isinstance(value.get(wrapper), dict):
             value = value[wrapper]

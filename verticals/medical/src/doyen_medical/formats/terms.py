@@ -16,6 +16,8 @@ _ANY_ID: Final = re.compile(r"HPO?[:_]?\d{7}", re.I)
 _NEXT_ID: Final = re.compile(r"(?<=[^\s!！-])\s+(?=[!！-]?HPO?[:_]?\d{7})", re.I)
 _SIGNS: Final[dict[str, Presence]] = {"0": "excluded", "-": "excluded", "1": "observed", "+": "observed"}
 """Say something in a column of their own only: behind a name a hyphen is punctuation."""
+_BULLET: Final = re.compile(r"\s*[*•·‣◦–]\s+")
+_DASH: Final = re.compile(r"\s*-\s+")
 _ABSENT: Final = (
     "excluded", "absent", "not present", "not observed", "no", "false", "negated", "negative", "n", "无", "否",
 )  # fmt: skip
@@ -50,16 +52,14 @@ def from_terms(text: str, ontology: Ontology, labels_zh: Mapping[str, str] | Non
     a column beside it (excluded, absent, no, not present), excludes it; *unknown* and the like leave it out, counted.
 
     Columns are divided by tabs or as CSV; a first line of column names is read (id, label, status, excluded). Lines that
-    begin with ``#`` are remarks. Raises MED-056 (a cell that is none of these, or two that contradict each other, by
+    begin with ``#`` are remarks; bullets are not read, and a hyphen with a space before every line is one. Raises MED-056 (a cell that is none of these, or two that contradict each other, by
     the line's number: it may hold a patient's words), MED-054, MED-055.
     """
     names = _names(ontology, labels_zh or {})
     found: dict[Presence, list[str]] = {"observed": [], "excluded": [], "uncertain": []}
     columns: list[str] = []
     first = True
-    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
+    for number, line in _lines(text):
         if first and (columns := _header(line)):
             first = False
             continue
@@ -76,6 +76,19 @@ def from_terms(text: str, ontology: Ontology, labels_zh: Mapping[str, str] | Non
             found[finding.presence or "observed"].append(finding.id)
     once = checked_count(found["observed"], found["excluded"], found["uncertain"])
     return PatientRecord(id="", source="terms", observed=once[0], excluded=once[1], uncertain=once[2])
+
+
+def _lines(text: str) -> list[tuple[int, str]]:
+    """The lines that say something, with their numbers and without bullets."""
+    lines = [
+        (number, _BULLET.sub("", line, count=1) if _BULLET.match(line) else line)
+        for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), start=1)
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
+    # A list that excludes everything says nothing about the patient: such hyphens are bullets.
+    if len(lines) > 1 and all(_DASH.match(line) for _, line in lines):
+        return [(number, _DASH.sub("", line, count=1)) for number, line in lines]
+    return lines
 
 
 def _row(line: str, names: Mapping[str, str]) -> list[_Finding] | None:

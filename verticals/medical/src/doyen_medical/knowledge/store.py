@@ -12,7 +12,7 @@ import json
 import os
 import tempfile
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -72,7 +72,19 @@ def release_folder() -> Path:
 
 @cache
 def load() -> Knowledge:
-    """The knowledge in use, once a process. Raises MED-001 and MED-002 (a file that is none of HPO's)."""
+    """The knowledge in use, once a process; its version names the user's own patients too.
+
+    Raises MED-001 and MED-002 (a file that is none of HPO's).
+    """
+    from doyen_medical.knowledge import own_patients
+
+    knowledge = load_published()
+    own = own_patients.digest(user_folder())
+    return replace(knowledge, version=f"{knowledge.version}.{own[:8]}") if own else knowledge
+
+
+def load_published() -> Knowledge:
+    """The knowledge in use without the user's own patients: what evaluation and training rest on."""
     return read(release_folder(), load_maps(user_folder()))
 
 

@@ -27,9 +27,11 @@ def write(
 ) -> dict[str, Path]:
     """Write ``report.json``, ``report.html`` and ``report.fhir.json`` into a folder, each whole or not at all.
 
-    Raises MED-081 (unknown language or format) and MED-082 (the folder cannot be written).
+    Raises MED-081 (unknown language or format), MED-082 (the folder cannot be written) and MED-083 (another report
+    stands there that a person has signed).
     """
     check(formats, language)
+    _refuse_signed(folder / _NAMES["json"], report)
     contents = {name: _content(report, name, language) for name in formats}
     written = {}
     for name, content in contents.items():
@@ -47,6 +49,22 @@ def check(formats: Sequence[str], language: str) -> None:
         )
     if language not in LANGUAGES:
         raise DoyenError("MED-081", f"unknown language {language!r}.", f"Languages: {', '.join(LANGUAGES)}.")
+
+
+def _refuse_signed(path: Path, report: MedicalReport) -> None:
+    """A signed report is a record: only itself may be written in its place."""
+    from doyen_medical.report.as_json import read_report
+
+    if not path.is_file():
+        return
+    try:
+        standing = read_report(path)
+    except DoyenError:
+        return
+    if standing.sign_off is not None and standing != report:
+        raise DoyenError(
+            "MED-083", f"{path} was signed on {standing.sign_off.time}.", "Name another folder with --out."
+        )
 
 
 def folder_name(report: MedicalReport) -> str:
