@@ -263,6 +263,18 @@ def test_links_are_compared_by_relation(knowledge: Knowledge) -> None:
         assert sum(row["n"] for name, row in figures.items() if name != "all") == found["test"]
 
 
+def test_kept_links_are_not_trained_again(
+    tmp_path: Path, knowledge: Knowledge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = LinkPlan(size=8, steps=2, batch=16, negatives=2)
+    first = compare(knowledge, plan, test=10, models=("gcn",), keep=tmp_path)
+    monkeypatch.setattr("doyen_medical.graph.links.train", None)
+    assert compare(knowledge, plan, test=10, models=("gcn",), keep=tmp_path) == first
+    (tmp_path / "gcn-0" / "graph.safetensors").write_bytes(b"damaged")
+    with pytest.raises(DoyenError, match="GRA-002"):
+        compare(knowledge, plan, test=10, models=("gcn",), keep=tmp_path)
+
+
 @pytest.fixture(scope="module")
 def train_cases(library: Library) -> list[Case]:
     """Simulated patients as if published, in papers of every fold."""

@@ -41,6 +41,9 @@ def links(
     seeds: Seeds = 1,
     steps: Annotated[int, typer.Option(min=2, help="Training steps of each model.")] = 300,
     test: Annotated[int, typer.Option(min=1, help="Held-out facts.")] = 1000,
+    out: Annotated[
+        Path | None, typer.Option(help="Keep the embeddings here; those kept before are not trained again.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Link prediction on the medical graph: DistMult, RotatE, GCN and R-GCN beside popularity."""
@@ -50,7 +53,9 @@ def links(
     from doyen_runtime.commands.output import print_json, print_table
 
     plan = Plan(steps=steps, negatives=8, learning_rate=0.03)
-    found = compare(load(), plan, seeds=range(seeds), test=test, say=lambda line: typer.echo(line, err=True))
+    found = compare(
+        load(), plan, seeds=range(seeds), test=test, keep=out, say=lambda line: typer.echo(line, err=True)
+    )
     if json:
         print_json(found)
         return

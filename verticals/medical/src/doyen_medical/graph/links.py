@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from doyen_graph import store
 from doyen_graph.evaluation import figures, filtered_ranks
-from doyen_graph.models import DecoderName, EncoderName
+from doyen_graph.models import DecoderName, EncoderName, Model
 from doyen_graph.training import Plan, train
 from doyen_graph.triples import Triples, split
 from doyen_medical.graph.build import facts
@@ -31,11 +33,13 @@ MODELS: Final[dict[str, tuple[EncoderName, DecoderName]]] = {
 
 def compare(
     knowledge: Knowledge, plan: Plan, *, seeds: Sequence[int] = (0,), test: int = 1000,
-    models: Sequence[str] = tuple(MODELS), say: Callable[[str], None] = lambda _: None,
+    models: Sequence[str] = tuple(MODELS), keep: Path | None = None, say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:  # fmt: skip
     """MRR and Hits@1/3/10 of each model by seed, over all held-out facts and those of each relation.
 
-    ``popularity`` is the floor: other ends by how often they stand at that end of the relation.
+    ``popularity`` is the floor: other ends by how often they stand at that end of the relation. Models are kept below
+    ``keep``, and those that an earlier call with the same plan left there are not trained again. Raises GRA-002 (kept
+    embeddings that are damaged, or of other facts).
     """
     library = build(knowledge, knowledge.annotations.without_papers(held_out), orphanet=False)
     candidates = library.candidate_D[library.disease_R]
@@ -56,10 +60,22 @@ def compare(
         encoder, decoder = MODELS[name]
         found[name] = []
         for seed in seeds:
-            model = train(known, replace(plan, encoder=encoder, decoder=decoder, seed=seed))
+            own = replace(plan, encoder=encoder, decoder=decoder, seed=seed)
+            model = _model(known, own, keep / f"{name}-{seed}" if keep else None)
             found[name].append(_by_relation(filtered_ranks(model, asked, [known]), asked))
             say(f"{name}, seed {seed}: MRR {found[name][-1]['all']['mrr']}")
     return found
+
+
+def _model(known: Triples, plan: Plan, folder: Path | None) -> Model:
+    if folder is not None and folder.is_dir():
+        kept, made = store.load(folder, known)
+        if made == plan:
+            return kept
+    model = train(known, plan)
+    if folder is not None:
+        store.save(model, known, plan, folder)
+    return model
 
 
 def popularity_ranks(known: Triples, asked: Triples) -> np.ndarray:
