@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import typer
 
+from doyen_finance.cli.audit_backtest import audit_backtest
+from doyen_finance.cli.backtest import backtest
 from doyen_finance.cli.evaluate import evaluate
 from doyen_finance.cli.train import app as train
 
 app = typer.Typer(
     no_args_is_help=True, help="Reports into checked tables, sentiment per entity, honest forecasts, risk."
 )
+app.command()(audit_backtest)
+app.command()(backtest)
 app.command()(evaluate)
 app.add_typer(train, name="train")

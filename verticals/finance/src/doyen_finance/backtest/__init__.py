@@ -1,0 +1,1 @@
+"""A backtest that does not lie: point-in-time members, walk-forward refits, costs and limits, and audits for leaks."""
