@@ -142,6 +142,9 @@ def head_rows(
         figures = [p for p in line if p.first > 0 and p.segment.number and not YEAR.fullmatch(p.segment.text)]
         label = any(p.first == 0 and not p.spans for p in line)
         if figures and (label or len(figures) >= max(1, len(columns) // 2)):
+            # Labels alone just above the figures head a section, not the columns.
+            while index > 1 and all(p.first == p.last == 0 for p in placed[index - 1]):
+                index -= 1
             return index
     for index, (above, below) in enumerate(pairwise(rows)):
         if index < 4 and _ruled(above, below, level, columns):

@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
-from doyen_documents.tables.lines import Row, Segment
+from doyen_documents.tables.lines import Row, Segment, is_number
+from doyen_documents.tables.model import Word
 
 OPENS: Final = re.compile(r"(US|HK|C|A|NT|R)?[$€£¥₩](\s*\()?|\(|RMB|EUR|USD|GBP|CHF|Rs\.?")
 CLOSES: Final = re.compile(r"\)|%|\)\s*%|‰|\*{1,3}|\([a-z0-9]\)")
@@ -41,6 +42,81 @@ def join_signs(row: Row) -> Row:
                 continue
         joined.append(segment)
     return Row(joined)
+
+
+def cut_rivers(rows: Sequence[Row]) -> list[Row]:
+    """Rows with segments cut where narrow gaps of nearly all rows lie above each other beside figures.
+
+    Tight columns are told from words of one cell only by what the other rows do.
+    """
+    gaps = [_gaps(row) for row in rows]
+    spots = sorted({(gap.x0 + gap.x1) / 2 for row in gaps for gap in row if gap.figures and gap.inner})
+    cuts: list[float] = []
+    head = min(3, len(rows) // 3)
+    for x in spots:
+        if cuts and x - cuts[-1] < 2:
+            continue
+        parted = figures = crossed = 0
+        for index, (row, holes) in enumerate(zip(rows, gaps, strict=True)):
+            hole = next((gap for gap in holes if gap.x0 <= x <= gap.x1), None)
+            if hole is not None:
+                parted += 1
+                figures += hole.figures
+            elif row.x0 < x < row.x1 and index >= head and not _thousands_at(row, x):
+                crossed += 1
+        if parted >= 3 and figures >= (0.6 if parted > 3 else 1.0) * parted and crossed <= 0.1 * parted:
+            cuts.append(x)
+    if not cuts:
+        return list(rows)
+    return [Row([part for segment in row.segments for part in _cut_at(segment, cuts)]) for row in rows]
+
+
+class _Gap(NamedTuple):
+    x0: float
+    x1: float
+    figures: bool  # a figure stands beside it
+    inner: bool  # it lies within a segment
+
+
+def _gaps(row: Row) -> list[_Gap]:
+    """The gaps of a row in which a column could end."""
+    found = [
+        _Gap(before.x1, after.x0, is_number(before.text) or is_number(after.text), True)
+        for segment in row.segments
+        for before, after in pairwise(segment.words)
+        if after.x0 - before.x1 > 0.15 * row.size and not _thousands(before, after)
+    ]
+    found += [
+        _Gap(before.x1, after.x0, before.number or after.number, False)
+        for before, after in pairwise(row.segments)
+    ]
+    return found
+
+
+def _thousands(before: Word, after: Word) -> bool:
+    """Whether two words are one figure with spaces between its thousands."""
+    return bool(
+        re.fullmatch(r"\d{3}([.,]\d+)?[)%]?", after.text)
+        and re.fullmatch(r"[(+\-–−]?\d{1,3}", before.text)
+        and after.x0 - before.x1 < 0.4 * (after.bottom - after.top)
+    )
+
+
+def _thousands_at(row: Row, x: float) -> bool:
+    return any(
+        before.x1 <= x <= after.x0 and _thousands(before, after)
+        for segment in row.segments
+        for before, after in pairwise(segment.words)
+    )
+
+
+def _cut_at(segment: Segment, cuts: Sequence[float]) -> list[Segment]:
+    parts = [[segment.words[0]]]
+    for before, after in pairwise(segment.words):
+        if any(before.x1 <= cut <= after.x0 for cut in cuts) and not _thousands(before, after):
+            parts.append([])
+        parts[-1].append(after)
+    return [Segment(part) for part in parts]
 
 
 def find_columns(rows: Sequence[Row]) -> list[Column]:

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Final
 
 from doyen_documents.tables.aligned import aligned_drafts
-from doyen_documents.tables.columns import OPENS, join_signs
+from doyen_documents.tables.columns import OPENS, cut_rivers, join_signs
 from doyen_documents.tables.grid import to_table
 from doyen_documents.tables.lattice import Lattice, find_lattices
 from doyen_documents.tables.lines import (
@@ -23,6 +23,7 @@ from doyen_documents.tables.lines import (
 )
 from doyen_documents.tables.model import Table, Word
 from doyen_documents.tables.rules import Rule, split_rules
+from doyen_schemas.document import Box
 
 MAX_WORDS: Final = 20_000
 CAPTION: Final = re.compile(
@@ -52,14 +53,38 @@ def tables_of_words(
     level, upright = split_rules(rules)
     tables: list[Table] = []
     left = list(words)
-    for lattice in sorted(find_lattices(level, upright), key=lambda found: found.area):
+    for lattice in _lattices([r for r in level if r.drawn], [r for r in upright if r.drawn]):
         inside, outside = _part(left, lattice)
         found = _ruled_table(inside, lattice, page, level, upright)
         if found is not None:
             tables.append(found)
             left = outside
-    tables += _aligned_tables(left, page, level, upright)
+    aligned = _aligned_tables(left, page, level, upright)
+    # Shading draws the cells of some tables, but of others only the head or every second row.
+    for lattice in _lattices(level, upright):
+        inside, _ = _part(left, lattice)
+        rivals = [table for table in aligned if _meet(table.box, lattice)]
+        words_of_rivals = sum(len(cell.text.split()) for table in rivals for cell in table.cells)
+        if words_of_rivals > 1.1 * len(inside):
+            continue
+        found = _ruled_table(inside, lattice, page, level, upright)
+        if found is not None and all(found.score >= table.score - TRUST for table in rivals):
+            aligned = [table for table in aligned if table not in rivals]
+            left = [word for word in left if word not in set(inside)]
+            tables.append(found)
+    tables += aligned
     return sorted(tables, key=lambda table: (table.box.top, table.box.x0))
+
+
+def _lattices(level: Sequence[Rule], upright: Sequence[Rule]) -> list[Lattice]:
+    """Lattices, the smaller first: a table may stand within the frame of its page."""
+    return sorted(find_lattices(level, upright), key=lambda found: found.area)
+
+
+def _meet(box: Box, lattice: Lattice) -> bool:
+    return (
+        box.x0 < lattice.x1 and lattice.x0 < box.x1 and box.top < lattice.bottom and lattice.top < box.bottom
+    )
 
 
 def _part(words: Sequence[Word], lattice: Lattice) -> tuple[list[Word], list[Word]]:
@@ -158,7 +183,7 @@ def _clusters(rows: Sequence[Row], blocks: Sequence[Sequence[Segment]]) -> list[
         current.append(row)
     if current:
         clusters.append(current)
-    found = (_trim(cluster) for cluster in clusters)
+    found = (_trim(cut_rivers(cluster)) for cluster in clusters)
     return [cluster for cluster in found if _tabular(cluster)]
 
 
@@ -209,8 +234,9 @@ def _trim(cluster: list[Row]) -> list[Row]:
         below = cluster[last + 1]
         segment = below.segments[0]
         near = below.top - cluster[last].bottom < 0.5 * below.size
-        short = segment.x1 <= stub + below.size and segment.x0 > x0 + 0.3 * below.size
-        if not (near and short and not NOTE.match(segment.text)):
+        short = segment.x1 <= stub + below.size
+        goes_on = segment.x0 > x0 + 0.3 * below.size or segment.text[0].islower()
+        if not (near and short and goes_on and not NOTE.match(segment.text)):
             break
         last += 1
     return cluster[first : last + 1]

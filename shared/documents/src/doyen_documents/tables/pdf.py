@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from doyen_documents.layout import Word as PrintWord
 from doyen_documents.pdf import ERRORS, page_records, to_page
@@ -16,6 +17,11 @@ from doyen_documents.tables.model import Table, Word
 from doyen_documents.tables.rules import Rule
 from doyen_schemas import DoyenError
 from doyen_schemas.document import Box
+
+# Simplified radicals for which Unicode has no compatibility mapping.
+RADICALS: Final = str.maketrans(
+    "⺠⻅⻆⻉⻋⻓⻔⻘⻚⻛⻜⻝⻢⻣⻤⻥⻦⻨⻩⻬⻮⻰⻄", "民见角贝车长门青页风飞食马骨鬼鱼鸟麦黄齐齿龙西"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +84,19 @@ def page_content(record: dict[str, Any]) -> PageContent:
     )
     return PageContent(
         number=record["number"], width=width, height=height, turn=turn,
-        words=tuple(Word(*word) for word in frames.get(str(turn), ())),
+        words=tuple(Word(plain(text), *box) for text, *box in frames.get(str(turn), ())),
         rules=rules, needs_ocr=record["needs_ocr"],
     )  # fmt: skip
+
+
+def plain(text: str) -> str:
+    """Text with ligatures and the radicals that CJK fonts print for characters as the letters meant."""
+    if text.isascii():
+        return text
+    return "".join(
+        unicodedata.normalize("NFKC", c) if "\u2e80" <= c <= "\u2fdf" or "\ufb00" <= c <= "\ufb06" else c
+        for c in text.translate(RADICALS)
+    )
 
 
 def tables_of_page(content: PageContent) -> list[Table]:
