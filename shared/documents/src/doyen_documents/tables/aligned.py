@@ -38,8 +38,11 @@ def aligned_drafts(rows: Sequence[Row], level: Sequence[Rule]) -> tuple[list[Dra
     columns = find_columns(rows)
     if len(columns) < 2:
         return [], columns
-    placed = [place(row, columns, level) for row in rows]
+    placed = [place(row, columns) for row in rows]
     head = head_rows(rows, placed, level, columns)
+    drawn = [rule for rule in level if rule.drawn]
+    for index in range(head):
+        widen(placed[index], placed[index + 1] if index + 1 < head else [], columns, drawn)
     groups = group_rows(rows, placed, columns, level, head)
     drafts: list[Draft] = []
     for number, group in enumerate(groups):
@@ -47,7 +50,7 @@ def aligned_drafts(rows: Sequence[Row], level: Sequence[Rule]) -> tuple[list[Dra
     return drafts, columns
 
 
-def place(row: Row, columns: Sequence[Column], level: Sequence[Rule]) -> list[Placed]:
+def place(row: Row, columns: Sequence[Column]) -> list[Placed]:
     """The columns of each segment of a row."""
     found: list[Placed] = []
     for segment in row.segments:
@@ -61,9 +64,7 @@ def place(row: Row, columns: Sequence[Column], level: Sequence[Rule]) -> list[Pl
                     key=lambda i: max(columns[i].x0 - part.x1, part.x0 - columns[i].x1),
                 )
                 found.append(Placed(part, nearest, nearest))
-    found.sort(key=lambda p: p.segment.x0)
-    _widen(found, columns, level)
-    return found
+    return sorted(found, key=lambda p: p.segment.x0)
 
 
 def _cut(segment: Segment, columns: Sequence[Column]) -> list[Segment]:
@@ -91,47 +92,62 @@ def _cut(segment: Segment, columns: Sequence[Column]) -> list[Segment]:
     return parts
 
 
-def _widen(found: list[Placed], columns: Sequence[Column], level: Sequence[Rule]) -> None:
-    """Let a head that is centred over several columns span them: by the rule below it, else by its middle."""
-    taken = {i for p in found for i in range(p.first, p.last + 1)}
-    for p in found:
+def widen(
+    line: Sequence[Placed], next_line: Sequence[Placed], columns: Sequence[Column], level: Sequence[Rule]
+) -> None:
+    """Let heads that stand over several columns span them: told by the rule below, else by the middle."""
+    whole = columns[-1].x1 - columns[0].x0
+    taken = {i for p in line for i in range(p.first, p.last + 1)}
+    for p in line:
         segment = p.segment
-        if segment.number and not YEAR.fullmatch(segment.text):
-            continue
+        own = set(range(p.first, p.last + 1))
+        free = set(range(len(columns))) - (taken - own)
         below = [
             rule
             for rule in level
             if -0.2 * segment.size <= rule.top - segment.bottom <= 0.9 * segment.size
             and rule.x0 <= segment.x0 + 2
             and rule.x1 >= segment.x1 - 2
+            and rule.x1 - rule.x0 < 0.8 * whole
         ]
-        whole = columns[-1].x1 - columns[0].x0
+        span: list[int] = []
         if below:
             rule = min(below, key=lambda r: r.x1 - r.x0)
-            under = [
+            span = [
                 i
                 for i, column in enumerate(columns)
                 if min(rule.x1, column.x1) - max(rule.x0, column.x0) > 0.5 * (column.x1 - column.x0)
             ]
-            wanted = set(range(min(under, default=0), max(under, default=-1) + 1))
-            if (
-                len(under) > 1
-                and rule.x1 - rule.x0 < 0.8 * whole
-                and not (wanted & taken - set(range(p.first, p.last + 1)))
-            ):
-                p.first, p.last = under[0], under[-1]
-                taken |= wanted
-                continue
-        if p.first == 0 and columns[0].covers(segment) > 0:
-            continue
-        for left in range(len(columns) - 1):
-            gap = (columns[left].x1, columns[left + 1].x0)
-            if gap[0] < segment.center < gap[1] and p.first == p.last and p.first in (left, left + 1):
-                other = left if p.first == left + 1 else left + 1
-                if other not in taken and other > 0:
-                    p.first, p.last = left, left + 1
-                    taken.add(other)
+        elif p.first > 0:
+            span = _centred_span(p, next_line, columns, free)
+        if len(span) > 1 and set(range(span[0], span[-1] + 1)) <= free:
+            p.first, p.last = span[0], span[-1]
+            taken |= set(range(p.first, p.last + 1))
+
+
+def _centred_span(
+    p: Placed, next_line: Sequence[Placed], columns: Sequence[Column], free: set[int]
+) -> list[int]:
+    """The free columns around a head's own whose heads below have their common middle above them."""
+    segment = p.segment
+    if any(abs(q.segment.center - segment.center) < 0.6 * segment.size for q in next_line):
+        return []  # the next line of the same head
+    best: list[int] = []
+    nearest = 0.8 * segment.size
+    for first in range(p.first, 0, -1):
+        if first not in free:
+            break
+        for last in range(p.last, len(columns)):
+            if last not in free:
                 break
+            under = [q for q in next_line if first <= q.first and q.last <= last]
+            if last == first or {q.first for q in under} != set(range(first, last + 1)):
+                continue
+            away = abs((columns[first].x0 + columns[last].x1) / 2 - segment.center)
+            printed = abs((under[0].segment.x0 + under[-1].segment.x1) / 2 - segment.center)
+            if min(away, printed) < nearest:
+                nearest, best = min(away, printed), list(range(first, last + 1))
+    return best
 
 
 def head_rows(
@@ -143,7 +159,12 @@ def head_rows(
         label = any(p.first == 0 and not p.spans for p in line)
         if figures and (label or len(figures) >= max(1, len(columns) // 2)):
             # Labels alone just above the figures head a section, not the columns.
-            while index > 1 and all(p.first == p.last == 0 for p in placed[index - 1]):
+            while (
+                index > 1
+                and all(p.first == p.last == 0 for p in placed[index - 1])
+                and not placed[index - 1][0].segment.text[0].islower()
+                and not _ruled(rows[index - 1], rows[index], level, columns)
+            ):
                 index -= 1
             return index
     for index, (above, below) in enumerate(pairwise(rows)):
@@ -292,6 +313,8 @@ def _continues(
         if not above_figures and len(above) == 1:
             return lower or runs_on
         return lower or runs_on or (full and indented)
+    if lower and not figures and filled <= above:
+        return True
     if above == {0} and not above_figures:
         return (
             lower

@@ -62,7 +62,9 @@ def cut_rivers(rows: Sequence[Row]) -> list[Row]:
             if hole is not None:
                 parted += 1
                 figures += hole.figures
-            elif row.x0 < x < row.x1 and index >= head and not _thousands_at(row, x):
+            elif (
+                len(row.segments) > 1 and row.x0 < x < row.x1 and index >= head and not _thousands_at(row, x)
+            ):
                 crossed += 1
         if parted >= 3 and figures >= (0.6 if parted > 3 else 1.0) * parted and crossed <= 0.1 * parted:
             cuts.append(x)

@@ -13,6 +13,7 @@ from doyen_documents.tables.columns import OPENS, cut_rivers, join_signs
 from doyen_documents.tables.grid import to_table
 from doyen_documents.tables.lattice import Lattice, find_lattices
 from doyen_documents.tables.lines import (
+    PROSE_LINES,
     Row,
     Segment,
     print_lines,
@@ -124,17 +125,19 @@ def _aligned_tables(
 ) -> list[Table]:
     lines = [segments_of(line, upright) for line in print_lines(words)]
     segments = [segment for line in lines for segment in line]
-    # A long label with figures beside it is no running text.
+    # A long label with figures beside it is no running text, nor are one or two lines beside other cells.
     labels = {
         id(before)
         for line in lines
         for before, after in pairwise(line)
         if after.number or OPENS.fullmatch(after.text)
     }
+    beside = {id(segment) for line in lines if len(line) > 1 for segment in line}
     blocks = [
         block
         for block in prose_blocks(segments)
         if sum(id(segment) in labels for segment in block) <= 0.2 * len(block)
+        and not (len(block) < PROSE_LINES and any(id(segment) in beside for segment in block))
     ]
     prose = {id(segment) for block in blocks for segment in block}
     rest = [segment for segment in segments if id(segment) not in prose]
