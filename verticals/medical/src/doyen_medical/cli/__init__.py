@@ -10,6 +10,7 @@ from doyen_medical.cli.evaluate import evaluate
 from doyen_medical.cli.evidence import app as evidence
 from doyen_medical.cli.knowledge import app as knowledge
 from doyen_medical.cli.reanalyse import reanalyse
+from doyen_medical.cli.reasoner import app as reasoner
 from doyen_medical.cli.report import report, schema, sign
 from doyen_medical.cli.train import app as train
 
@@ -23,4 +24,5 @@ app.command()(reanalyse)
 app.command()(evaluate)
 app.add_typer(knowledge, name="knowledge")
 app.add_typer(evidence, name="evidence")
+app.add_typer(reasoner, name="reasoner")
 app.add_typer(train, name="train")
