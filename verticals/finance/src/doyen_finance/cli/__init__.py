@@ -7,6 +7,7 @@ import typer
 from doyen_finance.cli.audit_backtest import audit_backtest
 from doyen_finance.cli.backtest import backtest
 from doyen_finance.cli.evaluate import evaluate
+from doyen_finance.cli.sentiment import app as sentiment
 from doyen_finance.cli.train import app as train
 
 app = typer.Typer(
@@ -15,4 +16,5 @@ app = typer.Typer(
 app.command()(audit_backtest)
 app.command()(backtest)
 app.command()(evaluate)
+app.add_typer(sentiment, name="sentiment")
 app.add_typer(train, name="train")

@@ -116,6 +116,27 @@ def read_sentfin(path: Path) -> tuple[list[Headline], Flags]:
     return headlines, Flags(empty, unreadable, duplicates, unlocated)
 
 
+def read_texts(path: Path) -> list[str]:
+    """The texts of a corpus file, told apart by its name: JSON lines, CSV, else lines. Raises FIN-040, FIN-041."""
+    return (
+        [t.text for t in read_targets(path)[0]]
+        if not _is_json(path)
+        else [headline.title for headline in read_sentfin(path)[0]]
+    )
+
+
+def read_targets(path: Path) -> tuple[list[Target], Flags]:
+    """The targets of a corpus file, told apart by its name as in ``read_texts``. Raises FIN-040, FIN-041."""
+    if _is_json(path):
+        headlines, flags = read_sentfin(path)
+        return [t for headline in headlines for t in headline.targets], flags
+    return read_tfns(path) if ".csv" in path.suffixes else read_phrasebank(path)
+
+
+def _is_json(path: Path) -> bool:
+    return bool({".jsonl", ".json"} & {*path.suffixes})
+
+
 def located(text: str, name: str) -> tuple[tuple[int, int], ...]:
     """Where ``name`` is written in ``text``: as whole words, else inside of words; case does not matter."""
     for candidate in (name, *_repaired(name)):

@@ -121,8 +121,8 @@ def _encoded(item: Target, line: list[Word], ids: list[int], word_ids: list[int 
 
 
 def collate(items: Sequence[Encoded]) -> Batch:
-    """Pad to the longest, in steps of 8: few shapes keep the cache of compiled kernels small."""
-    longest = -(-max(len(e.ids) for e in items) // 8) * 8
+    """Pad to the longest, in steps of 4: few shapes keep the cache of compiled kernels small."""
+    longest = -(-max(len(e.ids) for e in items) // 4) * 4
     ids_BT = torch.zeros(len(items), longest, dtype=torch.long)
     segments_BT, mask_BT = torch.zeros_like(ids_BT), torch.zeros_like(ids_BT)
     for row, item in enumerate(items):

@@ -74,10 +74,13 @@ def fit_blend(model_NC: np.ndarray, linear_NC: np.ndarray, labels: Sequence[int]
     return blend(minimize(loss, start, bounds=bounds, method="L-BFGS-B").x)
 
 
-def probabilities(targets: Sequence[Target], model: Model = Model.encoder) -> np.ndarray:
-    """Probabilities [N, C] in the order of ``LABELS``. Raises FIN-001, FIN-045, MOD-002 and MOD-033."""
+def probabilities(targets: Sequence[Target], model: Model = Model.encoder, wording: int = 0) -> np.ndarray:
+    """Probabilities [N, C] in the order of ``LABELS``; ``wording`` is that of the LoRA's question.
+
+    FIN-001, FIN-045, MOD-002 (no base) and MOD-033.
+    """
     out = np.zeros((len(targets), len(LABELS)))
-    scores_NC = _model_logits(targets, model)
+    scores_NC = _model_logits(targets, model, wording)
     for kind in KINDS:
         rows = [i for i, t in enumerate(targets) if kind_of(t) == kind]
         if rows:
@@ -93,7 +96,7 @@ def kind_of(item: Target) -> str:
     return "target" if item.spans else "text"
 
 
-def _model_logits(targets: Sequence[Target], model: Model) -> np.ndarray:
+def _model_logits(targets: Sequence[Target], model: Model, wording: int) -> np.ndarray:
     if model is Model.encoder:
         from doyen_finance.sentiment.model import sentiment_logits
 
@@ -101,7 +104,7 @@ def _model_logits(targets: Sequence[Target], model: Model) -> np.ndarray:
     if model is Model.lora:
         from doyen_finance.sentiment import llm
 
-        return llm.logits(llm.shipped(), targets)
+        return llm.logits(llm.shipped(), targets, wording)
     return np.zeros((len(targets), len(LABELS)))
 
 

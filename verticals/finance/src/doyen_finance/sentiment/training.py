@@ -36,8 +36,9 @@ class Settings:
     mean, which is what is evaluated.
     """
 
-    epochs: int = 8
+    epochs: int = 5
     batch: int = 32
+    frozen_layers: int = 2
     learning_rate: float = 2e-4
     head_learning_rate: float = 1e-3
     layer_decay: float = 0.9
@@ -47,7 +48,7 @@ class Settings:
     mask_tokens: float = 0.1
     dropout: float = 0.1
     average: float = 0.998
-    tag_share: float = 0.5
+    tag_share: float = 0.33
     tag_weight: float = 1.0
 
 
@@ -76,6 +77,9 @@ def fit(
         tagged / settings.batch
     )
     total, step = per_epoch * settings.epochs, 0
+    layers: Any = model.encoder.encoder.layer
+    for layer in layers[: settings.frozen_layers]:
+        layer.requires_grad_(False)
     optimizer = torch.optim.AdamW(_groups(model, settings), betas=(0.9, 0.98))
     peak = [group["lr"] for group in optimizer.param_groups]
     loss_of = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
@@ -152,7 +156,7 @@ def _groups(model: SentimentModel, settings: Settings) -> list[dict[str, Any]]:
     layers: Any = model.encoder.encoder.layer
     heads = [*model.sentiment.parameters(), *model.emission.parameters(), *model.crf.parameters()]
     groups: list[dict[str, Any]] = [{"params": heads, "lr": settings.head_learning_rate, "weight_decay": 0.0}]
-    for depth, layer in enumerate(layers):
+    for depth, layer in enumerate(layers[settings.frozen_layers :], start=settings.frozen_layers):
         rate = settings.learning_rate * settings.layer_decay ** (len(layers) - 1 - depth)
         for vectors in (True, False):
             chosen = [p for p in layer.parameters() if (p.ndim == 1) == vectors]
