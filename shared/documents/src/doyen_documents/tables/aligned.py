@@ -195,6 +195,7 @@ def group_rows(
     ruled = [_ruled(above, below, level, columns) for above, below in pairwise(rows)]
     gaps = [below.top - above.bottom for above, below in pairwise(rows)]
     tight = _tight(gaps[head:], rows, placed, head)
+    usual = 1.15 * median(gaps[head:] or [0.0]) + 0.1 * median(row.size for row in rows)
     bands = _banded(ruled[head:], placed[head:])
     groups: list[list[int]] = [[0]]
     for index in range(1, len(rows)):
@@ -210,7 +211,9 @@ def group_rows(
         elif tight is not None:
             joins = gaps[index - 1] <= tight and not _both_figures(placed, group, index)
         else:
-            joins = gaps[index - 1] < 0.7 * rows[index].size and _continues(placed, columns, group, index)
+            joins = gaps[index - 1] < min(0.7 * rows[index].size, usual) and _continues(
+                placed, columns, group, index
+            )
         if joins:
             group.append(index)
         else:
@@ -316,11 +319,7 @@ def _continues(
     if lower and not figures and filled <= above:
         return True
     if above == {0} and not above_figures:
-        return (
-            lower
-            or runs_on
-            or (full and indented and last_stub.segment.x1 - columns[0].x0 > 12 * stub.segment.size)
-        )
+        return lower or runs_on
     return False
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from doyen_documents.tables.lines import Row, Segment, is_number
+from doyen_documents.tables.lines import Row, Segment, is_marker, is_number
 from doyen_documents.tables.model import Word
 
 OPENS: Final = re.compile(r"(US|HK|C|A|NT|R)?[$€£¥₩](\s*\()?|\(|RMB|EUR|USD|GBP|CHF|Rs\.?")
@@ -49,7 +49,7 @@ def cut_rivers(rows: Sequence[Row]) -> list[Row]:
 
     Tight columns are told from words of one cell only by what the other rows do.
     """
-    gaps = [_gaps(row) for row in rows]
+    gaps = [_gaps(row) if len(row.segments) > 1 else [] for row in rows]
     spots = sorted({(gap.x0 + gap.x1) / 2 for row in gaps for gap in row if gap.figures and gap.inner})
     cuts: list[float] = []
     head = min(3, len(rows) // 3)
@@ -70,7 +70,12 @@ def cut_rivers(rows: Sequence[Row]) -> list[Row]:
             cuts.append(x)
     if not cuts:
         return list(rows)
-    return [Row([part for segment in row.segments for part in _cut_at(segment, cuts)]) for row in rows]
+    return [
+        Row([part for segment in row.segments for part in _cut_at(segment, cuts)])
+        if len(row.segments) > 1
+        else row
+        for row in rows
+    ]
 
 
 class _Gap(NamedTuple):
@@ -82,8 +87,20 @@ class _Gap(NamedTuple):
 
 def _gaps(row: Row) -> list[_Gap]:
     """The gaps of a row in which a column could end."""
+    first = row.segments[0].words[0]
+
+    def figure(word: Word) -> bool:
+        return is_number(word.text) and not is_marker(word.text)
+
     found = [
-        _Gap(before.x1, after.x0, is_number(before.text) or is_number(after.text), True)
+        _Gap(
+            before.x1,
+            after.x0,
+            # A number that opens a label belongs to it.
+            (figure(before) and (before is not first or after.x0 - before.x1 > 0.45 * row.size))
+            or figure(after),
+            True,
+        )
         for segment in row.segments
         for before, after in pairwise(segment.words)
         if after.x0 - before.x1 > 0.15 * row.size and not _thousands(before, after)

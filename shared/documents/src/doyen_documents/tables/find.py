@@ -9,13 +9,15 @@ from statistics import median
 from typing import Final
 
 from doyen_documents.tables.aligned import aligned_drafts
-from doyen_documents.tables.columns import OPENS, cut_rivers, join_signs
+from doyen_documents.tables.columns import OPENS, Column, cut_rivers, find_columns, join_signs
 from doyen_documents.tables.grid import to_table
+from doyen_documents.tables.halves import split_page
 from doyen_documents.tables.lattice import Lattice, find_lattices
 from doyen_documents.tables.lines import (
     PROSE_LINES,
     Row,
     Segment,
+    is_marker,
     print_lines,
     prose_blocks,
     rows_of,
@@ -33,7 +35,6 @@ CAPTION: Final = re.compile(
 NOTE: Final = re.compile(
     r"(source|sources|note|notes|quelle|nota|fuente|anmerkung|\*+|†|‡|¹|\d\)|\(\d\)|[a-z]\)|注)", re.I
 )
-MARKER: Final = re.compile(r"[•●■▪◦○–—\-*·►➢]|\(?([a-z]|[ivx]{1,4}|\d{1,2})[.)]|\d{1,2}(\.\d{1,2})+\.?", re.I)
 # What the drawn cells may lose against the aligned reading and still be taken: rules are meant.
 TRUST: Final = 0.08
 LEAST: Final = 0.5
@@ -123,27 +124,13 @@ def _ruled_table(
 def _aligned_tables(
     words: Sequence[Word], page: int, level: Sequence[Rule], upright: Sequence[Rule]
 ) -> list[Table]:
-    lines = [segments_of(line, upright) for line in print_lines(words)]
-    segments = [segment for line in lines for segment in line]
-    # A long label with figures beside it is no running text, nor are one or two lines beside other cells.
-    labels = {
-        id(before)
-        for line in lines
-        for before, after in pairwise(line)
-        if after.number or OPENS.fullmatch(after.text)
-    }
-    beside = {id(segment) for line in lines if len(line) > 1 for segment in line}
-    blocks = [
-        block
-        for block in prose_blocks(segments)
-        if sum(id(segment) in labels for segment in block) <= 0.2 * len(block)
-        and not (len(block) < PROSE_LINES and any(id(segment) in beside for segment in block))
-    ]
-    prose = {id(segment) for block in blocks for segment in block}
-    rest = [segment for segment in segments if id(segment) not in prose]
     tables: list[Table] = []
-    for part in _page_columns(rest, blocks):
-        for cluster in _clusters(rows_of(part), blocks):
+    for part in split_page(words) if words else ():
+        lines = [segments_of(line, upright) for line in print_lines(part)]
+        blocks = _running_text(lines)
+        prose = {id(segment) for block in blocks for segment in block}
+        rest = [segment for line in lines for segment in line if id(segment) not in prose]
+        for cluster in _clusters(rows_of(rest), blocks):
             drafts, columns = aligned_drafts(cluster, level)
             table = to_table(drafts, page, "words")
             if table is None or table.rows < 2 or len(columns) < 2 or table.columns < 2:
@@ -153,25 +140,24 @@ def _aligned_tables(
     return tables
 
 
-def _page_columns(segments: Sequence[Segment], blocks: Sequence[Sequence[Segment]]) -> list[list[Segment]]:
-    """The segments of each half of a page of two columns of print, else all of them."""
-    wide = [
-        (min(s.x0 for s in block), max(s.x1 for s in block), len(block)) for block in blocks if len(block) > 2
+def _running_text(lines: Sequence[Sequence[Segment]]) -> list[list[Segment]]:
+    """Blocks of running text.
+
+    A long label with figures beside it is none, nor are one or two lines beside other cells.
+    """
+    labels = {
+        id(before)
+        for line in lines
+        for before, after in pairwise(line)
+        if after.number or OPENS.fullmatch(after.text)
+    }
+    beside = {id(segment) for line in lines if len(line) > 1 for segment in line}
+    return [
+        block
+        for block in prose_blocks([segment for line in lines for segment in line])
+        if sum(id(segment) in labels for segment in block) <= 0.2 * len(block)
+        and not (len(block) < PROSE_LINES and any(id(segment) in beside for segment in block))
     ]
-    for _, x1, _ in wide:
-        left = sum(n for a, b, n in wide if b <= x1 + 2)
-        right = [a for a, _, _ in wide if a > x1]
-        across = sum(n for a, b, n in wide if a < x1 - 2 and b > x1 + 2)
-        if right and left > 3 and across < left / 2:
-            gutter = (x1 + min(right)) / 2
-            crossing = [s for s in segments if s.x0 < gutter < s.x1]
-            if len(crossing) <= 0.05 * len(segments):
-                halves: list[list[Segment]] = [
-                    [s for s in segments if s.x1 <= gutter],
-                    [s for s in segments if s.x0 >= gutter],
-                ]
-                return [half for half in halves if half]
-    return [list(segments)]
 
 
 def _clusters(rows: Sequence[Row], blocks: Sequence[Sequence[Segment]]) -> list[list[Row]]:
@@ -186,14 +172,35 @@ def _clusters(rows: Sequence[Row], blocks: Sequence[Sequence[Segment]]) -> list[
         current.append(row)
     if current:
         clusters.append(current)
-    found = (_trim(cut_rivers(cluster)) for cluster in clusters)
+    parts = (part for cluster in clusters for part in _split(cluster))
+    found = (_trim(cut_rivers(part)) for part in parts)
     return [cluster for cluster in found if _tabular(cluster)]
+
+
+def _split(cluster: list[Row]) -> list[list[Row]]:
+    """A cluster cut at a line that runs over its columns, where the columns below are others than above."""
+    multi = [index for index, row in enumerate(cluster) if _multi(row)]
+    for index, row in enumerate(cluster):
+        if len(row.segments) > 1 or not multi or not multi[0] < index < multi[-1]:
+            continue
+        above, below = find_columns(cluster[:index]), find_columns(cluster[index + 1 :])
+        segment = row.segments[0]
+        over = sum(column.covers(segment) > segment.size for column in above) > 1
+        if over and len(segment.words) > 3 and not _alike(above, below):
+            return [cluster[:index], *_split(cluster[index:])]
+    return [cluster]
+
+
+def _alike(above: Sequence[Column], below: Sequence[Column]) -> bool:
+    return len(above) == len(below) and all(
+        min(a.x1, b.x1) > max(a.x0, b.x0) for a, b in zip(above, below, strict=True)
+    )
 
 
 def _multi(row: Row) -> bool:
     """Whether a row has cells: several segments, other than a mark of a list and its text."""
     return len(row.segments) > 1 and not (
-        len(row.segments) == 2 and MARKER.fullmatch(row.segments[0].text) and not row.segments[1].number
+        len(row.segments) == 2 and is_marker(row.segments[0].text) and not row.segments[1].number
     )
 
 
@@ -250,7 +257,7 @@ def _tabular(rows: Sequence[Row]) -> bool:
     multi = [row for row in rows if _multi(row)]
     if len(multi) < 2:
         return False
-    figures = sum(any(segment.number for segment in row.segments[1:]) for row in multi)
+    figures = sum(any(s.number and not is_marker(s.text) for s in row.segments[1:]) for row in multi)
     most = sorted(len(row.segments) for row in multi)[len(multi) // 2]
     if 2 * len(multi) < len(rows) and figures < 3:
         return False

@@ -23,13 +23,19 @@ PROSE_FILL: Final = 0.8
 NUMBER: Final = re.compile(
     r"[($€£¥~<>≤≥+\-–−—*]*(US\$|EUR|USD|RMB)?[($€£¥+\-–−]*\d[\d.,'’/:\u00a0]*[%)a-z*†‡§¹²³⁴\]]{0,3}"
 )
-BLANK: Final = re.compile(r"[-–—−.…:*x]{1,3}|n/?a\.?|N/?A|nil|c|\(-\)|\(–\)|\$", re.I)
+BLANK: Final = re.compile(r"[-–—−.…:*x]{1,3}|n/?a\.?|N/?A|nil|c|[☐☒☑✓✔✗✘●○■□]|\(-\)|\(–\)|\$", re.I)
+MARKER: Final = re.compile(r"[•●■▪◦○–—\-*·►➢]|\(?([a-z]|[ivx]{1,4}|\d{1,2})[.)]|\d{1,2}(\.\d{1,2})+\.", re.I)
 LEADER: Final = re.compile(r"[.…·_]{3,}|…+")
 
 
 def is_number(text: str) -> bool:
     """Whether a printed word is a figure (``(1,234.5)%``, ``12*``) or the mark of an absent one (``–``)."""
     return bool(NUMBER.fullmatch(text) or BLANK.fullmatch(text))
+
+
+def is_marker(text: str) -> bool:
+    """Whether a printed word marks an item of a list: a bullet, ``1.``, ``(a)``."""
+    return bool(MARKER.fullmatch(text))
 
 
 class Segment:
@@ -135,7 +141,12 @@ def segments_of(line: Sequence[Word], walls: Sequence[Rule]) -> list[Segment]:
     segments: list[Segment] = []
     current = [line[0]]
     for gap, (before, after) in zip(gaps, pairwise(line), strict=True):
-        numbers = is_number(before.text) and is_number(after.text) and before.text not in ("$", "€", "£")
+        numbers = (
+            is_number(before.text)
+            and is_number(after.text)
+            and before.text not in ("$", "€", "£")
+            and before.text[-1] != ","
+        )
         if (
             gap > wide
             or (numbers and gap > NUMBER_GAP * size and not re.fullmatch(r"\d{3}", after.text))
