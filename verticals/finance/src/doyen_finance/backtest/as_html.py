@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from doyen_finance.backtest.charts import Line, interval_bar, line_chart
-from doyen_finance.backtest.figures import drawdown
+from doyen_finance.backtest.figures import drawdown, growth
 from doyen_finance.backtest.result import CLAIM, Backtest, track_figures
 
 _PAGE: Final = Path(__file__).with_name("page")
@@ -38,7 +38,7 @@ def as_html(result: Backtest) -> bytes:
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     lines = _lines(result)
     losses = [Line(line.name, line.role, drawdown(line.values)) for line in lines]
-    wealth = [Line(line.name, line.role, np.cumprod(1 + line.values) - 1) for line in lines]
+    wealth = [Line(line.name, line.role, growth(line.values)) for line in lines]
     page = _environment().get_template("backtest.html").render(
         r=result, style=style, style_hash=f"sha256-{digest}", claim=CLAIM,
         equity=line_chart(result.dates, wealth, "Value after costs"),

@@ -41,7 +41,7 @@ def line_chart(dates: pd.DatetimeIndex, lines: Sequence[Line], label: str) -> Ma
     parts = [
         Markup('<line x1="{}" x2="{}" y1="{y:.1f}" y2="{y:.1f}" class="{c}"/><text x="{t}" y="{u:.1f}" class="end">{v}</text>').format(
             _LEFT, _WIDTH - _RIGHT, y=y(mark), c="zero" if abs(mark) < 1e-12 else "grid", t=_LEFT - 6, u=y(mark) + 4,
-            v=f"{100 * mark:+.0f} %",
+            v=f"{100 * mark:.0f} %",
         )
         for mark in marks
     ]  # fmt: skip
@@ -74,7 +74,7 @@ def interval_bar(value: float, low: float, high: float, reach: float) -> Markup:
         '<circle cx="{value}" cy="8" r="4" class="{role}"/></svg>'
     ).format(
         label=f"{value:.1%}, 95 % interval {low:.1%} to {high:.1%}", low=x(low), high=x(high), value=x(value),
-        role="clear" if low > 0 or high < 0 else "open",
+        role="above" if low > 0 else "below" if high < 0 else "open",
     )  # fmt: skip
 
 

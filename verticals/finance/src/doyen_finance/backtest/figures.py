@@ -64,6 +64,11 @@ def information_ratio(differences_T: Floats) -> float:
     return float(differences_T.mean() / deviation * np.sqrt(DAYS)) if deviation > 0 else float("nan")
 
 
+def growth(returns_T: Floats) -> Floats:
+    """(T,) gain since the start, compounded."""
+    return np.expm1(np.cumsum(np.log1p(returns_T)))
+
+
 def drawdown(returns_T: Floats) -> Floats:
     """(T,) loss since the highest value so far, 0 or negative; the start counts as a value."""
     wealth = np.concatenate([[1.0], np.cumprod(1 + returns_T)])

@@ -98,7 +98,7 @@ def _networks(
 
     found = []
     for seed in range(seeds):
-        found.append(run(NetworkLearner(seed), seed))
+        found.append(run(NetworkLearner(seed, MOST_EPOCHS), seed))
         say(f"network, seed {seed}: rank IC {found[-1][0].figures['rank_ic']:.4f}")
     return [outcome for outcome, _ in found], np.mean([ic for _, ic in found], axis=0), MOST_EPOCHS
 
