@@ -143,6 +143,14 @@ class TestPanel:
         frame.loc[1, ["pre_close", "close"]] = [9.5, 9.5]
         assert wide(panel_frame(check_bars(frame)[0], self.spells)).returns[1, 0] == 0.0
 
+    def test_days_and_stocks_that_do_not_meet_are_refused_before_memory_is_gone(self) -> None:
+        dates = pd.bdate_range("2000-01-03", periods=3000)
+        frame = few([f"{date:%Y%m%d}" for date in dates], ["A"]).assign(
+            ts_code=[f"S{n}" for n in range(3000)]
+        )
+        with pytest.raises(DoyenError, match=r"FIN-060.*9,000,000"):
+            panel_frame(check_bars(frame)[0], self.spells)
+
     def test_scores_go_long_and_wide_without_loss(self, panel: pd.DataFrame) -> None:
         made = wide(panel)
         scores = np.where(made.universe, made.close, np.nan)

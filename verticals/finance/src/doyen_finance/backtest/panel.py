@@ -16,10 +16,13 @@ from numpy.typing import NDArray
 
 from doyen_finance.backtest.bars import COLUMNS
 from doyen_finance.backtest.membership import members
+from doyen_schemas import DoyenError
 
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
 
+_MOST_CELLS: Final = 6_000_000
+"""Twenty years of all that were ever in the CSI 300."""
 PANEL_COLUMNS: Final = (*COLUMNS, "member")
 KEY: Final = ["trade_date", "ts_code"]
 HORIZON: Final = 2
@@ -66,10 +69,16 @@ class Panel:
 def panel_frame(bars: pd.DataFrame, spells: pd.DataFrame) -> pd.DataFrame:
     """The long panel of checked bars: a row for every stock and day since its first bar, with ``member``.
 
-    A day without a bar, or with a bar without volume, is a row with NaN prices and volume 0.
+    A day without a bar, or with a bar without volume, is a row with NaN prices and volume 0. Raises FIN-060 (more days
+    times stocks than fit in memory).
     """
     dates = pd.DatetimeIndex(bars["trade_date"].unique())
     symbols = sorted(bars["ts_code"].unique())
+    if (cells := len(dates) * len(symbols)) > _MOST_CELLS:
+        raise DoyenError(
+            "FIN-060", f"{len(dates)} days of {len(symbols)} stocks are {cells:,} rows, at most {_MOST_CELLS:,} fit.",
+            "Leave out stocks that were never in the index.",
+        )  # fmt: skip
     full = pd.MultiIndex.from_product([dates, symbols], names=KEY)
     panel = bars.set_index(KEY).reindex(full)
     idle = ~(panel["volume_lots"] > 0)
