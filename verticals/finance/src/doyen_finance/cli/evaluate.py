@@ -21,6 +21,7 @@ class Protocol(StrEnum):
     tfns = "tfns"
     phrasebank = "phrasebank"
     ett = "ett"
+    hs300 = "hs300"
     card_fraud = "card-fraud"
     credit_default = "credit-default"
     tat_qa = "tat-qa"
@@ -36,8 +37,9 @@ def evaluate(
 
     ixbrl: inline-XBRL reports, folder or tar, printed to PDF and read again. scans: the same, as noisy page images.
     icdar2013: a folder of PDFs with *-reg.xml and *-str.xml. sentfin: JSON lines. tfns: CSV. phrasebank:
-    sentence@label lines. ett: a folder with ETTh1 and ETTh2. card-fraud: transactions, CSV. credit-default: clients,
-    CSV. tat-qa: questions over tables, JSON.
+    sentence@label lines. ett: a folder with ETTh1 and ETTh2. hs300: bars with
+    date and close, or the word hs300. card-fraud: transactions, CSV. credit-default: clients, CSV. tat-qa: questions
+    over tables, JSON.
 
     Examples:
 

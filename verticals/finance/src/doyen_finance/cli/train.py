@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import typer
 
+from doyen_finance.cli.train_forecaster import forecaster
 from doyen_finance.cli.train_sentiment import sentiment, sentiment_lora
 
 app = typer.Typer(no_args_is_help=True, help="Train what is shipped.")
 app.command()(sentiment)
 app.command("sentiment-lora")(sentiment_lora)
+app.command()(forecaster)

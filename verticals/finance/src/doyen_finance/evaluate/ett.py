@@ -90,7 +90,7 @@ def evaluate_file(data: Path, limit: int | None, log: Callable[[str], None] | No
 
 
 def _files(data: Path) -> dict[str, Path]:
-    found = {}
+    found: dict[str, Path] = {}
     for name in PUBLISHED:
         files = [data] if data.is_file() else [data / f"{name}{end}" for end in (".csv", ".csv.gz")]
         for file in files:

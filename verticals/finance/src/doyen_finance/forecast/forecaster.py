@@ -17,7 +17,7 @@ from doyen_finance.forecast.frame import Flag, Series, checked
 from doyen_finance.forecast.naive import Floats, Model
 from doyen_schemas import DoyenError
 
-_RECENT = 60
+RECENT = 60
 """Steps whose deviation an interval is measured in: a calm market gets a narrower fan than a wild one."""
 
 
@@ -67,7 +67,9 @@ class Forecaster:
     windows: int = 0
     step: int = 1
     flags: list[Flag] = field(default_factory=list, init=False)
-    _series: list[Series] = field(default_factory=list, init=False)
+    past: pd.DataFrame | None = field(default=None, init=False)
+    """The forecasts at the calibration cutoffs, as ``cross_validation`` gives them."""
+    series: list[Series] = field(default_factory=list, init=False)
     _calibrations: dict[str, Calibration] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -82,39 +84,29 @@ class Forecaster:
 
         For the calibration, models are fitted once on what lies before the first of these cutoffs.
         """
-        self._series, self.flags = self._checked(df, self._held_out)
-        self._calibrations = {}
+        self._calibrations, self.past = {}, None
         if self.windows:
-            cutoffs = _cutoffs(self._series, self.horizon, self.windows, self.step)
-            self._fit(_until(self._series, cutoffs[0]))
-            scores: dict[str, dict[str, list[Floats]]] = {model.name: {} for model in self.models}
-            for past, future in self._folds(cutoffs):
-                for name, forecasts in self._predict(past).items():
-                    for series in past:
-                        error_H = np.abs(self._values(future[series.unique_id]) - forecasts[series.unique_id])
-                        scores[name].setdefault(series.unique_id, []).append(error_H / self._recent(series))
-            self._calibrations = {
-                name: Calibration({key: np.stack(rows) for key, rows in of_series.items()})
-                for name, of_series in scores.items()
-            }
-        self._fit(self._series)
+            self.past = self.cross_validation(df, self.windows, self.step, refit=False)
+            self._calibrations = self._calibrated(self.past)
+        self.series, self.flags = self._checked(df, 0)
+        self._fit(self.series)
         return self
 
     def predict(self, h: int | None = None, level: Sequence[float] = ()) -> pd.DataFrame:
-        """One row a series and step: ``unique_id, ds``, each model's column, and ``-lo-LEVEL``, ``-hi-LEVEL``.
+        """One row for each series and step: ``unique_id, ds``, each model's column, and ``-lo-LEVEL``, ``-hi-LEVEL``.
 
         Raises FIN-055 (not fitted), FIN-056 (a level that the calibration cannot give).
         """
-        if not self._series:
+        if not self.series:
             raise DoyenError("FIN-055", "the forecaster is not fitted.", "Call fit(df) first.")
         h = self.horizon if h is None else h
         if not 1 <= h <= self.horizon:
             raise DoyenError(
                 "FIN-057", f"h is {h}; it must be between 1 and {self.horizon}.", "Fit for a longer horizon."
             )
-        forecasts = self._predict(self._series)
+        forecasts = self._predict(self.series)
         parts = []
-        for series in self._series:
+        for series in self.series:
             columns: dict[str, object] = {"unique_id": series.unique_id, "ds": series.after(h)}
             for name, of_series in forecasts.items():
                 columns |= self._columns(name, of_series[series.unique_id], series, level, h)
@@ -137,10 +129,10 @@ class Forecaster:
                 "FIN-057", f"{n_windows} windows at steps of {step_size}, refit {refit}; they are at least 1.",
                 "Correct the setting.",
             )  # fmt: skip
-        self._series, self.flags = self._checked(df, self.horizon + (n_windows - 1) * step_size)
+        self.series, self.flags = self._checked(df, self.horizon + (n_windows - 1) * step_size)
         parts = []
         for number, (past, future) in enumerate(
-            self._folds(_cutoffs(self._series, self.horizon, n_windows, step_size))
+            self._folds(_cutoffs(self.series, self.horizon, n_windows, step_size))
         ):
             if number == 0 or (refit and number % int(refit) == 0):
                 self._fit(past)
@@ -158,9 +150,20 @@ class Forecaster:
                 parts.append(pd.DataFrame(columns))
         return pd.concat(parts, ignore_index=True)
 
-    @property
-    def _held_out(self) -> int:
-        return self.horizon + (self.windows - 1) * self.step if self.windows else 0
+    def _calibrated(self, past: pd.DataFrame) -> dict[str, Calibration]:
+        of_series = {series.unique_id: series for series in self.series}
+        scores: dict[str, dict[str, Floats]] = {model.name: {} for model in self.models}
+        for key, rows in past.groupby("unique_id"):
+            series = of_series[str(key)]
+            recent_W1 = np.array(
+                [[self._recent(_until([series], cutoff)[0])] for cutoff in rows["cutoff"].unique()]
+            )
+            undo = np.log if self.log else np.asarray
+            truth_WH = undo(rows["y"].to_numpy()).reshape(-1, self.horizon)
+            for name, of_model in scores.items():
+                forecast_WH = undo(rows[name].to_numpy()).reshape(-1, self.horizon)
+                of_model[series.unique_id] = np.abs(truth_WH - forecast_WH) / recent_W1
+        return {name: Calibration(of_model) for name, of_model in scores.items()}
 
     def _checked(self, df: pd.DataFrame, held_out: int) -> tuple[list[Series], list[Flag]]:
         needed = max(model.needs(self.horizon) for model in self.models)
@@ -180,7 +183,7 @@ class Forecaster:
     def _recent(self, series: Series) -> float:
         """The deviation of the last steps; of a series that stands still, a small share of its level."""
         values = self._values(series)
-        deviation = float(np.diff(values[-_RECENT - 1 :]).std())
+        deviation = float(np.diff(values[-RECENT - 1 :]).std())
         return max(deviation, 1e-9 * max(1.0, abs(float(values[-1]))))
 
     def _fit(self, series: Sequence[Series]) -> None:
@@ -212,9 +215,9 @@ class Forecaster:
     def _folds(self, cutoffs: Sequence[pd.Timestamp]) -> Iterator[tuple[list[Series], dict[str, Series]]]:
         """At each cutoff, the series up to it and the next ``horizon`` steps of each."""
         for cutoff in cutoffs:
-            past = _until(self._series, cutoff)
+            past = _until(self.series, cutoff)
             future = {}
-            for series, seen in zip(self._series, past, strict=True):
+            for series, seen in zip(self.series, past, strict=True):
                 ahead = slice(len(seen.y), len(seen.y) + self.horizon)
                 future[series.unique_id] = Series(
                     series.unique_id, series.ds[ahead], series.y[ahead], series.freq
