@@ -100,7 +100,9 @@ def page_record(page: Any) -> dict[str, Any]:
     words: dict[str, list[Word]] = {
         str(direction): [
             (_clean(w["text"]), _point(w["x0"]), _point(w["top"]), _point(w["x1"]), _point(w["bottom"]))
-            for w in extract_words(chars, x_tolerance_ratio=WORD_GAP, use_text_flow=False)
+            for w in extract_words(
+                chars, x_tolerance_ratio=WORD_GAP, y_tolerance=_line_gap(chars), use_text_flow=False
+            )
             if _clean(w["text"])
         ]
         for direction, chars in frames.items()
@@ -109,6 +111,12 @@ def page_record(page: Any) -> dict[str, Any]:
     drawn = bool(page.images) or len(page.curves) + len(page.rects) + len(page.lines) > MANY_STROKES
     needs_ocr = (readable < MIN_CHARS and drawn) or unreadable > readable
     return {"width": width, "height": height, "needs_ocr": needs_ocr, "words": words}
+
+
+def _line_gap(chars: list[dict[str, Any]]) -> float:
+    """How far apart letters of one line may stand: less in small print, whose lines a raised mark would join."""
+    sizes = sorted(char["size"] for char in chars)
+    return min(3.0, 0.3 * float(sizes[len(sizes) // 2]))
 
 
 def page_rules(page: Any) -> list[Rule]:

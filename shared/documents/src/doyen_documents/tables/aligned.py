@@ -74,6 +74,8 @@ def _cut(segment: Segment, columns: Sequence[Column]) -> list[Segment]:
         return [segment]
     parts: list[Segment] = []
     current = [segment.words[0]]
+    gaps = sorted(after.x0 - before.x1 for before, after in pairwise(segment.words))
+    widest = gaps[-1] if len(gaps) < 2 or gaps[-1] > 1.4 * gaps[-2] else float("inf")
     for before, after in pairwise(segment.words):
         between = any(
             left.x1 - 0.3 * segment.size <= before.x1 + 0.5 * segment.size
@@ -84,7 +86,8 @@ def _cut(segment: Segment, columns: Sequence[Column]) -> list[Segment]:
             for left, right in pairwise(over)
         )
         figures = is_number(before.text) or is_number(after.text)
-        if between and (figures or after.x0 - before.x1 > 0.55 * segment.size):
+        gap = after.x0 - before.x1
+        if between and (figures or gap > 0.55 * segment.size or widest <= gap > 0.4 * segment.size):
             parts.append(Segment(current))
             current = []
         current.append(after)
@@ -298,8 +301,8 @@ def _continues(
     if figures and above_figures:
         return False
     if stub is None:
-        # No label of its own: the text of other columns runs on.
-        return not figures and filled <= above
+        # No label of its own: the text of other columns runs on, or figures stand at the foot of a long label.
+        return (not figures and filled <= above) or (bool(figures) and above == {0})
     text = stub.segment.text
     lower = text[:1].islower() or (text[:1] in "(&" and not is_number(stub.segment.words[0].text))
     if last_stub is None or last_stub.spans:

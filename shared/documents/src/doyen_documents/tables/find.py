@@ -125,7 +125,7 @@ def _aligned_tables(
     words: Sequence[Word], page: int, level: Sequence[Rule], upright: Sequence[Rule]
 ) -> list[Table]:
     tables: list[Table] = []
-    for part in split_page(words) if words else ():
+    for part in split_page(words, level) if words else ():
         lines = [segments_of(line, upright) for line in print_lines(part)]
         blocks = _running_text(lines)
         prose = {id(segment) for block in blocks for segment in block}
