@@ -43,6 +43,6 @@ class TestMedical(VerticalConformance):
     def test_the_report_knows_its_file_and_that_no_model_took_part(self, report: dict[str, Any]) -> None:
         assert report["document"]["name"] == "note.txt"
         assert report["document"]["characters"] == len(NOTE)
-        assert report["llm"] == "absent"
+        assert report["llm"] == "off"
         assert report["excluded_terms_used"] == 0
         assert "HP:0000365" not in [term["id"] for term in report["patient"]["observed"]]

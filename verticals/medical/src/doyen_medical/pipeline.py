@@ -1,4 +1,4 @@
-"""From a patient's file or findings to the report; torch is never imported here."""
+"""From a patient's file or findings to the report; torch is imported where the language model takes part alone."""
 
 from __future__ import annotations
 
@@ -11,22 +11,32 @@ from datetime import UTC, datetime
 from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from doyen_schemas import DoyenError
 
 if TYPE_CHECKING:
-    from doyen_medical.cases import Sex
+    from doyen_medical.cases import Patient, Sex
     from doyen_medical.formats.record import PatientRecord
     from doyen_medical.formats.validate import Notice
     from doyen_medical.knowledge.store import Knowledge
     from doyen_medical.rank.ranker import Ranker, Ranking
-    from doyen_medical.report.model import Abstention, Candidate, MedicalReport, Question, Term
+    from doyen_medical.report.model import Abstention, Candidate, MedicalReport, Question, Reasoning, Term
+    from doyen_schemas import Stage
 
 PIPELINE_VERSION: Final = "1"
 PROFILES: Final = ("fail", "fix", "warn")
 MOST_CANDIDATES: Final = 50
 Profile = Literal["fail", "fix", "warn"]
+
+
+class _Told(NamedTuple):
+    """The ranking after the language model's part, whether it took one, its stage and its words."""
+
+    ranking: Ranking
+    llm: Literal["absent", "off", "on"]
+    stage: Stage
+    reasoning: Reasoning | None = None
 
 
 class Diagnoser:
@@ -35,11 +45,13 @@ class Diagnoser:
     Args:
         top: how many candidates a report shows, 1 to 50.
         profile: what happens to obsolete, foreign or contradictory findings: ``fail``, ``fix`` or ``warn``.
+        llm: let the tuned model re-order close candidates within its bound, where its gate is on and its base is here.
+            A report says ``llm: off`` or ``absent``, with the reason, where it does not take part.
 
     Keep one and use it for many patients: the knowledge is read at the first. Raises MED-020 for another value.
     """
 
-    def __init__(self, *, top: int = 10, profile: Profile = "fix") -> None:
+    def __init__(self, *, top: int = 10, profile: Profile = "fix", llm: bool = True) -> None:
         if not 1 <= top <= MOST_CANDIDATES:
             raise DoyenError(
                 "MED-020", f"top is {top}; it must be 1 to {MOST_CANDIDATES}.", "Choose another number."
@@ -50,7 +62,7 @@ class Diagnoser:
                 f"profile is {profile!r}; it must be one of {', '.join(PROFILES)}.",
                 "Choose one of them.",
             )
-        self._top, self._profile = top, profile
+        self._top, self._profile, self._llm = top, profile, llm
 
     @cached_property
     def _knowledge(self) -> Knowledge:
@@ -100,22 +112,49 @@ class Diagnoser:
         ontology = self._knowledge.ontology
         checked, notices = validate(record, ontology, self._profile)
         began = time.perf_counter()
-        ranking = self._ranker.rank(patient_of(checked, ontology))
+        patient = patient_of(checked, ontology)
+        ranking = self._ranker.rank(patient)
         seconds = round(time.perf_counter() - began, 4)
-        return complete(self._report(record, checked, notices, ranking, seconds), path)
+        told = self._second_opinion(patient, ranking)
+        return complete(self._report(record, checked, notices, told, seconds), path)
+
+    def _second_opinion(self, patient: Patient, ranking: Ranking) -> _Told:
+        """What the language model made of a ranking, or why it took no part. Raises MED-111, MOD-01x for a damaged one."""
+        from doyen_medical.llm.stage import availability
+        from doyen_schemas import Stage
+
+        if not self._llm:
+            return _Told(ranking, "off", Stage(name="llm", state="skipped", reason="switched off"))
+        found = availability()
+        if found.state == "off":
+            return _Told(ranking, "off", Stage(name="llm", state="skipped", reason=found.reason))
+        if found.state == "absent":
+            return _Told(ranking, "absent", Stage(name="llm", state="absent", reason=found.reason))
+        from doyen_medical.llm.stage import second_opinion, shipped_gate, shipped_reasoner
+        from doyen_medical.report.reasoning import reasoning_of
+
+        began = time.perf_counter()
+        settings = shipped_gate().settings
+        opinion = second_opinion(ranking, patient, self._ranker.library, shipped_reasoner(), settings)
+        part = reasoning_of(opinion)
+        seconds = round(time.perf_counter() - began, 4)
+        counts = {"asked": int(part.asked), "sentences": len(part.sentences), "dropped": part.dropped}
+        return _Told(
+            opinion.ranking, "on", Stage(name="llm", state="ran", seconds=seconds, counts=counts), part
+        )
 
     def _report(
         self,
         given: PatientRecord,
         record: PatientRecord,
         notices: Sequence[Notice],
-        ranking: Ranking,
+        told: _Told,
         seconds: float,
     ) -> MedicalReport:
         from doyen_medical.report import model as r
         from doyen_schemas import Stage
 
-        knowledge = self._knowledge
+        knowledge, ranking = self._knowledge, told.ranking
         shown = ranking.columns[: min(self._top, len(ranking.chances))]
         adapter, digest = _release()
         return r.MedicalReport(
@@ -143,8 +182,10 @@ class Diagnoser:
                     counts={"findings": len(record.observed), "candidates": len(ranking.columns)},
                 ),
                 Stage(name="evidence", state="skipped", reason="not asked for"),
-                Stage(name="llm", state="absent", reason="no language model takes part in this version"),
+                told.stage,
             ],
+            llm=told.llm,
+            reasoning=told.reasoning,
             knowledge_version=knowledge.version,
             versions={
                 "doyen-medical": version("doyen-medical"),
@@ -243,6 +284,6 @@ def _release() -> tuple[str, str]:
 
 
 @cache
-def diagnoser(top: int, profile: Profile) -> Diagnoser:
+def diagnoser(top: int, profile: Profile, llm: bool = True) -> Diagnoser:
     """One for the life of the process."""
-    return Diagnoser(top=top, profile=profile)
+    return Diagnoser(top=top, profile=profile, llm=llm)

@@ -12,11 +12,11 @@ from doyen_medical.pipeline import MOST_CANDIDATES, PIPELINE_VERSION, PROFILES, 
 from doyen_runtime.verticals import Vertical
 from doyen_schemas import DoyenError
 
-_OPTIONS: Final = ("top", "profile", "evidence")
+_OPTIONS: Final = ("top", "profile", "evidence", "llm")
 
 
 def validate_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """``top`` (1 to 50), ``profile`` and ``evidence`` (true or false); the knowledge's version is added, so that newer knowledge ranks anew.
+    """``top`` (1 to 50), ``profile``, ``evidence`` and ``llm`` (true or false); the knowledge's version is added, so that newer knowledge ranks anew.
 
     Raises MED-020 (unknown option or value).
     """
@@ -33,14 +33,15 @@ def validate_options(options: Mapping[str, Any]) -> dict[str, Any]:
     profile = str(options.get("profile", "fix"))
     if profile not in PROFILES:
         raise DoyenError("MED-020", f"option profile is {profile!r}.", f"Write one of {', '.join(PROFILES)}.")
-    evidence = str(options.get("evidence", "false")).lower()
-    if evidence not in ("true", "false"):
-        raise DoyenError(
-            "MED-020", f"option evidence is {evidence!r}.", "Write evidence=true or evidence=false."
-        )
+    switches = {}
+    for name, default in (("evidence", "false"), ("llm", "true")):
+        value = str(options.get(name, default)).lower()
+        if value not in ("true", "false"):
+            raise DoyenError("MED-020", f"option {name} is {value!r}.", f"Write {name}=true or {name}=false.")
+        switches[name] = value == "true"
     Diagnoser(top=int(top))
     return {
-        "top": int(top), "profile": profile, "evidence": evidence == "true", "knowledge": load().version,
+        "top": int(top), "profile": profile, **switches, "knowledge": load().version,
     }  # fmt: skip
 
 

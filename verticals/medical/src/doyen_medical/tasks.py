@@ -15,7 +15,7 @@ from doyen_medical.pipeline import diagnoser
 
 def diagnose_file(path: Path, options: Mapping[str, Any]) -> dict[str, Any]:
     """The report of one file as JSON-able data. Raises MED-05x (the file) and MED-07x (the audit log)."""
-    report = diagnoser(int(options["top"]), options["profile"]).diagnose(path)
+    report = diagnoser(int(options["top"]), options["profile"], bool(options["llm"])).diagnose(path)
     if options["evidence"]:
         from doyen_medical.evidence.library import load
         from doyen_medical.report.statements import with_statements

@@ -42,6 +42,12 @@ def diagnose(
         bool,
         typer.Option("--evidence", help="Add what passages say of the first candidates; loads their index."),
     ] = False,
+    llm: Annotated[
+        bool,
+        typer.Option(
+            "--llm/--no-llm", help="Let the tuned model re-order close candidates, where its gate is on."
+        ),
+    ] = True,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line, one for each patient.")
     ] = False,
@@ -68,7 +74,7 @@ def diagnose(
     kinds = [kind.strip() for kind in formats.split(",")]
     check(kinds, language)
     failed = False
-    diagnoser = Diagnoser(top=top, profile=profile)  # type: ignore[arg-type]
+    diagnoser = Diagnoser(top=top, profile=profile, llm=llm)  # type: ignore[arg-type]
     for name, report in _reports(diagnoser, files or [], terms, text):
         if isinstance(report, DoyenError):
             typer.echo(f"{name}: {report}", err=True)
@@ -144,6 +150,12 @@ def _print(name: str, report: MedicalReport) -> None:
         say(
             f"  Code systems not built: {', '.join(report.absent_code_systems)} (doyen medical knowledge build)"
         )
+    if report.reasoning:
+        for sentence in report.reasoning.sentences:
+            say(f"  model, checked: {sentence.text}")
+    stage = next((stage for stage in report.stages if stage.name == "llm"), None)
+    if stage and stage.reason:
+        say(f"  Language model {report.llm}: {stage.reason}")
     say(f"  Knowledge {report.knowledge_version}. {report.intended_use}")
 
 

@@ -33,24 +33,26 @@ def records(
     seed: Annotated[int, typer.Option("--seed", min=0)] = 17,
     json: Json = False,
 ) -> None:
-    """Build the training records from cases ranked out of fold; about ten minutes on one core.
+    """Build the training records from cases ranked out of fold; about five minutes on one core.
 
     Every fourth fold of papers is kept for questions.jsonl, on which the bound is chosen. The base is not needed.
 
     Example: doyen medical reasoner records --train train.jsonl.gz --data dev.jsonl.gz --out runs/records
     """
     from doyen_data import dataset_digest, sample, write_records
-    from doyen_medical.knowledge.store import load
+    from doyen_medical.knowledge.store import load_published
     from doyen_medical.llm.measure import dev_questions, read_cases
     from doyen_medical.llm.questions import train_questions, write_questions
     from doyen_medical.llm.records import build_records
 
-    knowledge = load()
+    knowledge = load_published()
     is_term = frozenset(knowledge.ontology.labels).__contains__
     found = list(train_questions(knowledge, read_cases(train, knowledge)))
     built = {
         "train": build_records([q for fold, q in found if fold != TUNED_ON], is_term, seed),
-        "dev": build_records(dev_questions(knowledge, read_cases(data, knowledge)), is_term, seed + 1),
+        "dev": build_records(
+            dev_questions(knowledge, read_cases(data, knowledge), limit=6 * dev_records), is_term, seed + 1
+        ),
     }
     kept = {"train": built["train"].records, "dev": sample(built["dev"].records, dev_records, seed + 2)}
     out.mkdir(parents=True, exist_ok=True)
@@ -139,12 +141,12 @@ def decide(
 def _measured(
     data: Path, adapter: Path | None, untuned: bool, limit: int | None, explained: int
 ) -> dict[str, Any]:
-    from doyen_medical.knowledge.store import load
+    from doyen_medical.knowledge.store import load_published
     from doyen_medical.llm import measure
     from doyen_medical.llm.reasoner import load_reasoner
     from doyen_medical.llm.stage import folder, read_settings
 
-    knowledge = load()
+    knowledge = load_published()
     place = adapter or folder()
     settings = read_settings(place)
     model: Reasoner = load_reasoner(None if untuned else place)

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from doyen_medical.rank.ranker import Ranker, Ranking
 
 
-MOST: Final = 3
-"""Train cases of one disease and paper: more of them teach little."""
+MOST: Final = 1
+"""Train cases of one disease and paper that the model is asked about: more of them are alike."""
+FITTED: Final = 3
+"""Train cases of one disease and paper that the folds' fusers are fitted to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,30 +75,32 @@ def questions_of(ranker: Ranker, cases: Sequence[Case]) -> Iterator[Question]:
 
 
 def train_questions(knowledge: Knowledge, cases: Sequence[Case]) -> Iterator[tuple[int, Question]]:
-    """Fold and question of the train cases, at most three of a disease and paper, ranked out of fold. Raises MED-018.
+    """Fold and question of the train cases, one of each disease and paper, ranked out of fold. Raises MED-018.
 
     A fold's fuser is one network with the shipped one's calibration, which is of held-out folds itself.
     """
     from doyen_medical import weights
     from doyen_medical.cases import capped
     from doyen_medical.rank.build import RANKER, SEED
-    from doyen_medical.rank.examples import FOLDS, examples, fold_library, fold_of
+    from doyen_medical.rank.examples import FOLDS, example, fold_library, fold_of, refuse_held_out
+    from doyen_medical.rank.features import Scorer
     from doyen_medical.rank.ranker import Ranker
     from doyen_medical.rank.train import fit
 
+    refuse_held_out(cases)
     shipped = weights.fuser("ranker")
-    folded = list(examples(knowledge, cases, profiles=True))
-    fusers = [
-        replace(
-            fit([example for fold, example in folded if fold != out], replace(RANKER, networks=1), SEED),
+    libraries = [fold_library(knowledge, cases, fold, profiles=True) for fold in range(FOLDS)]
+    own = [[c for c in cases if fold_of(c.paper) == fold and c.patient.terms] for fold in range(FOLDS)]
+    folded = []
+    for library, part in zip(libraries, own, strict=True):
+        scorer = Scorer(library)
+        folded.append([example(scorer, case) for case in capped(part, FITTED)])
+    for fold, (library, part) in enumerate(zip(libraries, own, strict=True)):
+        fuser = replace(
+            fit([e for f, found in enumerate(folded) if f != fold for e in found], replace(RANKER, networks=1), SEED),
             temperature=shipped.temperature, none_shift=shipped.none_shift,
-        )
-        for out in range(FOLDS)
-    ]  # fmt: skip
-    del folded
-    for fold, fuser in enumerate(fusers):
-        ranker = Ranker(fold_library(knowledge, cases, fold, profiles=True), fuser)
-        for found in questions_of(ranker, capped((c for c in cases if fold_of(c.paper) == fold), MOST)):
+        )  # fmt: skip
+        for found in questions_of(Ranker(library, fuser), capped(part, MOST)):
             yield fold, found
 
 

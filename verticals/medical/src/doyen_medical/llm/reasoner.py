@@ -69,7 +69,7 @@ class Reasoner:
 
     def _ids(self, messages: Sequence[prompt.Turn]) -> list[int]:
         return list(
-            self.tokenizer.apply_chat_template(list(messages), add_generation_prompt=True, return_dict=False)  # type: ignore[arg-type]
+            self.tokenizer.apply_chat_template(list(messages), add_generation_prompt=True, return_dict=False)
         )
 
     def _letters(self) -> list[int]:
@@ -91,7 +91,7 @@ def load_reasoner(adapter: Path | None, base: str | None = None) -> Reasoner:
     # Merged in float32, and only then narrowed.
     model = merge(load_adapter(loaded, adapter)) if adapter else loaded.model
     if _fast_bf16():
-        model = model.to(torch.bfloat16)
+        model = model.to(torch.bfloat16)  # type: ignore[arg-type]
     return Reasoner(model.eval(), loaded.tokenizer)
 
 

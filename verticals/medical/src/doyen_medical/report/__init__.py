@@ -11,6 +11,7 @@ from doyen_medical.report.model import (
     Patient,
     Question,
     Quote,
+    Reasoning,
     SignOff,
     Statement,
     Term,
@@ -19,5 +20,5 @@ from doyen_medical.report.model import (
 
 __all__ = [
     "INTENDED_USE", "Abstention", "Candidate", "Citation", "Code", "MedicalReport", "Notice", "Patient",
-    "Question", "Quote", "SignOff", "Statement", "Term", "Weight",
+    "Question", "Quote", "Reasoning", "SignOff", "Statement", "Term", "Weight",
 ]  # fmt: skip

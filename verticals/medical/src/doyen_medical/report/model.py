@@ -147,6 +147,17 @@ class Statement(_Part):
     passages: list[str] = Field(default_factory=list)
 
 
+class Reasoning(_Part):
+    """The language model's part. ``before``: codes of the first candidates as the ranker had them; it may only have
+    changed their order, within a bound, and only where ``asked``. ``sentences`` are its own and passed the check of
+    candidates, findings and numbers; ``dropped`` did not."""
+
+    asked: bool
+    before: list[str]
+    sentences: list[Statement]
+    dropped: int
+
+
 class SignOff(_Part):
     """A person's decision on exactly this report; ``audit`` is the hash of its entry in the audit log."""
 
@@ -167,7 +178,8 @@ class MedicalReport(_Part):
         other_probability: the disease is none of the candidates.
         unexplained: observed findings that none of the first five candidates explains.
         statements: sentences with their sources, where evidence was retrieved.
-        llm: ``absent`` (not on this machine), ``off``, or ``on``.
+        llm: ``absent`` (its base is not on this machine), ``off`` (by its gate or switched off), or ``on``.
+        reasoning: what the language model did, where it was on.
         excluded_terms_used: excluded findings that took part in the ranking: none, ever.
     """
 
@@ -186,6 +198,7 @@ class MedicalReport(_Part):
     citations: list[Citation] = Field(default_factory=list)
     absent_code_systems: list[str]
     llm: Literal["absent", "off", "on"] = "absent"
+    reasoning: Reasoning | None = None
     stages: list[Stage] = Field(default_factory=list)
     knowledge_version: str
     versions: dict[str, str] = Field(default_factory=dict)
