@@ -239,9 +239,7 @@ def relations(cells: Sequence[GridCell]) -> list[Relation]:
         for line in lines.values():
             line.sort()
             pairs |= {
-                (first, second, direction)
-                for (_, first), (_, second) in pairwise(line)
-                if first != second
+                (first, second, direction) for (_, first), (_, second) in pairwise(line) if first != second
             }
     return [(normal(filled[a].text), normal(filled[b].text), way) for a, b, way in sorted(pairs)]
 
