@@ -16,6 +16,7 @@ from doyen_evaluation.resample import interval
 from doyen_finance.risk.calibration import calibration_error
 from doyen_finance.risk.features import features
 from doyen_finance.risk.fraud import ALERT_RISK, Scores, fit_fraud
+from doyen_finance.risk.ranking import ranking
 from doyen_finance.risk.transactions import Transactions, last_days, read_transactions
 from doyen_finance.risk.weeks import WEEK, Weeks, card_precision, split
 from doyen_finance.risk.windows import DAY
@@ -81,8 +82,8 @@ def figures(run: Run, *, draws: int = DRAWS, seed: int = SEED) -> dict[str, Any]
         "removed_known_cards_rows": run.weeks.removed, "seed": seed,
         "train_rows_repeated_with_short_delay": run.history < _ENOUGH_HISTORY, "flags": list(data.flags),
     }  # fmt: skip
-    ours = _ranking(fraud, run.ours.score, np.ones(len(test)))
-    floor = _ranking(fraud, run.forest, np.ones(len(test)))
+    ours = ranking(fraud, run.ours.score, np.ones(len(test)))
+    floor = ranking(fraud, run.forest, np.ones(len(test)))
     if ours is None or floor is None:
         result["reason"] = "the test week lacks a class, so that no ranking can be judged"
         return result | dict.fromkeys(
@@ -126,7 +127,7 @@ def _bootstrap(
     drawn: dict[str, list[float]] = {"auc": [], "ap": [], "rf_auc": [], "rf_ap": []}
     for _ in range(draws):
         weight = rng.multinomial(count, np.full(count, 1 / count))[code].astype(np.float64)
-        ours, floor = _ranking(fraud, run.ours.score, weight), _ranking(fraud, run.forest, weight)
+        ours, floor = ranking(fraud, run.ours.score, weight), ranking(fraud, run.forest, weight)
         if ours is not None and floor is not None:
             for name, value in zip(drawn, (*ours, *floor), strict=True):
                 drawn[name].append(value)
@@ -138,18 +139,3 @@ def _bootstrap(
     }  # fmt: skip
     bounds = {name: interval(values) for name, values in arrays.items()}
     return difference, {name: found for name, found in bounds.items() if found is not None}
-
-
-def _ranking(fraud: Ints, score: Floats, weight: Floats) -> tuple[float, float] | None:
-    """AUC and average precision with weighted rows, ties at once; None where a class is absent."""
-    order = np.argsort(-score, kind="stable")
-    last = np.append(np.diff(score[order]) != 0, True)
-    hits = np.cumsum((weight * fraud)[order])[last]
-    rest = np.cumsum((weight * (1 - fraud))[order])[last]
-    if not hits[-1] or not rest[-1]:
-        return None
-    before_hits, before_rest = np.append(0, hits[:-1]), np.append(0, rest[:-1])
-    area = float(((rest - before_rest) * (hits + before_hits)).sum() / 2 / (hits[-1] * rest[-1]))
-    found = hits + rest
-    precision = np.divide(hits, found, out=np.zeros_like(hits), where=found > 0)
-    return area, float(((hits - before_hits) * precision).sum() / hits[-1])

@@ -137,7 +137,7 @@ def _cycles(data: Transfers) -> tuple[list[Candidate], bool]:
         home = int(data.source[first])
         if not len(data.into[home]):
             continue
-        stack = [(first,)]
+        stack: list[tuple[int, ...]] = [(first,)]
         while stack:
             path = stack.pop()
             at, amount, when = int(data.target[path[-1]]), data.amount[path[-1]], data.seconds[path[-1]]

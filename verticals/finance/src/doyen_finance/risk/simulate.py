@@ -46,9 +46,11 @@ def simulate_cards(world: CardWorld, seed: int) -> pd.DataFrame:
     scenario = np.zeros(len(card), np.int64)
     limit = rng.uniform(180, 320)
     scenario[amount > limit] = 1
-    caught = _spells(rng, world.days, world.terminals, 0.0002 * rng.uniform(0.7, 1.5), rng.integers(18, 36))
+    caught = _spells(
+        rng, world.days, world.terminals, 0.0002 * rng.uniform(0.7, 1.5), int(rng.integers(18, 36))
+    )
     scenario[caught[day, terminal]] = 2
-    stolen = _spells(rng, world.days, world.cards, 0.0006 * rng.uniform(0.7, 1.5), rng.integers(9, 19))
+    stolen = _spells(rng, world.days, world.cards, 0.0006 * rng.uniform(0.7, 1.5), int(rng.integers(9, 19)))
     misused = stolen[day, card] & (rng.uniform(size=len(card)) < rng.uniform(0.25, 0.5))
     amount[misused] *= rng.uniform(3.5, 6.5)
     scenario[misused] = 3

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 _BLOCK = 8192
+_ARRAYS = ("roots", "feature", "threshold", "left", "right", "value")
 
 
 class _Nodes(NamedTuple):
@@ -73,21 +74,15 @@ class Trees:
 
     def tensors(self, prefix: str) -> dict[str, NDArray[Any]]:
         """The arrays under ``prefix.name``, for safetensors."""
-        names = ("roots", "feature", "threshold", "left", "right", "value")
-        arrays = {f"{prefix}.{name}": getattr(self, name) for name in names}
+        arrays = {f"{prefix}.{name}": getattr(self, name) for name in _ARRAYS}
         return arrays | {f"{prefix}.depth": np.array([self.depth], np.int32)}
 
     @classmethod
     def load(cls, tensors: dict[str, NDArray[Any]], prefix: str, features: int) -> Self:
         """Raises FIN-075: an array is missing, or a node points outside the arrays."""
         try:
-            made = cls(
-                *(
-                    tensors[f"{prefix}.{name}"]
-                    for name in ("roots", "feature", "threshold", "left", "right", "value")
-                ),
-                depth=int(tensors[f"{prefix}.depth"][0]),
-            )
+            roots, feature, threshold, left, right, value = (tensors[f"{prefix}.{name}"] for name in _ARRAYS)
+            made = cls(roots, feature, threshold, left, right, value, int(tensors[f"{prefix}.depth"][0]))
         except KeyError as error:
             raise DoyenError(
                 "FIN-075", f"the weights lack {error.args[0]}.", "Install the weights anew."

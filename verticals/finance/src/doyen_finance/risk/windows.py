@@ -6,7 +6,7 @@ Shape legend: N rows, sorted by nothing in particular.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,8 @@ Floats = NDArray[np.float64]
 DAY = 86_400
 
 
-class Window(NamedTuple):
+@dataclass(frozen=True)
+class Window:
     """Rows of the same key in ``(t - delay - length, t - delay]``: their number and the sum of their values, (N,)."""
 
     count: Ints
