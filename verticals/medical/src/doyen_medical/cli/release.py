@@ -23,6 +23,12 @@ def release(
     first: Annotated[
         bool, typer.Option("--first", help="Nothing was published before: no rule for the version.")
     ] = False,
+    max_forgetting: Annotated[
+        float,
+        typer.Option(
+            min=0.0, help="Per cent by which the reasoner may raise its base's perplexity on general text."
+        ),
+    ] = 10.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Write the model card and the signed ``release.json`` of a folder of weights, and hold it to the gate.
@@ -42,4 +48,5 @@ def release(
         metrics=metrics,
         first=first,
         as_json=as_json,
+        max_forgetting=max_forgetting,
     )
