@@ -164,7 +164,7 @@ def compare(facts: Sequence[Fact], statements: Sequence[Statement]) -> Counts:
     return Counts(
         truth=len(facts), predicted=len(cells) - nils + zeros, values=values, cells=len(pairs),
         exact_periods=sum(_exact(fact.period, value) for fact, _, value in pairs),
-        tags=sum(fact.tag == row.tag for fact, row in tagged), tagged=len(pairs),
+        tags=sum(row.tag in fact.tags for fact, row in tagged), tagged=len(pairs),
     )  # fmt: skip
 
 

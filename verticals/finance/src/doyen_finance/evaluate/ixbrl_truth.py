@@ -38,6 +38,8 @@ _INCOME: Final = {
 }  # fmt: skip
 # A table with fewer facts is no statement; and a report states at least so many kinds before its notes.
 MIN_FACTS: Final = 4
+# Characters of text before a table: more than titles are notes, whose first table ends the statements.
+PROSE: Final = 500
 ENOUGH_KINDS: Final = 3
 
 
@@ -57,6 +59,7 @@ class Fact:
         label: text of its row's first cell.
         value: as printed: with the sign of its brackets or minus, times ten to the fact's scale. The sign within
             XBRL differs where an element counts outflows as positive; ``element_value`` has that one.
+        tags: the element; more where one number is tagged more than once.
         members: dimension to member, both without prefix; empty for the whole company.
     """
 
@@ -64,7 +67,7 @@ class Fact:
     table: int
     row: int
     label: str
-    tag: str
+    tags: tuple[str, ...]
     period: Period
     unit: str
     value: Decimal
@@ -160,7 +163,7 @@ def _statement_tables(root: Any, contexts: dict[str, _Context]) -> Iterator[tupl
         if kind is not None:
             kinds.add(kind)
             yield kind, table
-        elif len(kinds) >= ENOUGH_KINDS:
+        elif len(kinds) >= ENOUGH_KINDS and len(heading) > PROSE:
             return
         heading = ""
 
@@ -237,31 +240,35 @@ def _kind_by_heading(heading: str) -> Kind | None:
 def _row_facts(
     row: Any, kind: Kind, table: int, row_number: int, contexts: dict[str, _Context], units: dict[str, str]
 ) -> tuple[list[Fact], int]:
+    """The facts of a row, one a cell, and how many stand inside its label."""
     cells = [cell for cell in row if cell.tag in (f"{XHTML}td", f"{XHTML}th")]
     label = next((text for text in map(_text, cells) if any(c.isalpha() for c in text)), "")
     facts: list[Fact] = []
     in_labels = 0
     for place, cell in enumerate(cells):
-        for tag in cell.iter(f"{IX}nonFraction"):
-            text = _text(cell)
-            context = contexts.get(tag.get("contextRef", ""))
-            value = _value(tag)
-            if context is None or value is None:
-                continue
-            if sum(c.isalpha() for c in text) > 5:
-                in_labels += 1
-                continue
-            scaled = value.scaleb(int(tag.get("scale") or 0))
-            beside = _text(cells[place - 1]) if place else ""
-            negative = "(" in text or text.lstrip("$ ").startswith(("-", "−", "–")) or beside.endswith("(")
-            facts.append(
-                Fact(
-                    kind=kind, table=table, row=row_number, label=label, tag=_local(tag.get("name", "")),
-                    period=context.period, unit=units.get(tag.get("unitRef", ""), ""),
-                    value=-scaled if negative and scaled else scaled,
-                    element_value=-scaled if tag.get("sign") == "-" else scaled, members=context.members,
-                )
-            )  # fmt: skip
+        tags = list(cell.iter(f"{IX}nonFraction"))
+        if not tags:
+            continue
+        text = _text(cell)
+        if len(text) > len(_text(tags[0])) + 6:
+            in_labels += len(tags)
+            continue
+        context = contexts.get(tags[0].get("contextRef", ""))
+        value = _value(tags[0])
+        if context is None or value is None:
+            continue
+        scaled = value.scaleb(int(tags[0].get("scale") or 0))
+        beside = _text(cells[place - 1]) if place else ""
+        negative = "(" in text or text.lstrip("$ ").startswith(("-", "−", "–")) or beside.endswith("(")
+        facts.append(
+            Fact(
+                kind=kind, table=table, row=row_number, label=label,
+                tags=tuple(dict.fromkeys(_local(tag.get("name", "")) for tag in tags)),
+                period=context.period, unit=units.get(tags[0].get("unitRef", ""), ""),
+                value=-scaled if negative and scaled else scaled,
+                element_value=-scaled if tags[0].get("sign") == "-" else scaled, members=context.members,
+            )
+        )  # fmt: skip
     return facts, in_labels
 
 

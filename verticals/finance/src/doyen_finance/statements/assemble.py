@@ -17,14 +17,14 @@ from doyen_finance.statements.layout import Piece
 from doyen_finance.statements.layout import Row as LaidRow
 from doyen_finance.statements.model import Column, Period, Row, Statement, Unit, Value
 from doyen_finance.statements.numbers import parse_number
-from doyen_finance.statements.periods import ColumnTime, months_before, phrases
+from doyen_finance.statements.periods import ColumnTime, months_before, phrases, safe_date
 from doyen_finance.statements.segments import PageLines, Part, Segment
 from doyen_finance.statements.titles import Kind
 from doyen_finance.statements.units import Units, currencies_of, has_dollar, units_of
 from doyen_schemas.document import Box
 
 _PER_SHARE: Final = re.compile(
-    r"\bper\b[\w ]{0,30}\b(?:share|unit|ads|stock)\b|earnings per|每股|元[/／]股", re.IGNORECASE
+    r"\bper\b[\w ]{0,30}\b(?:share|unit|ads|stock)\d?\b|earnings per|每股|元[/／]股", re.IGNORECASE
 )
 _SHARES: Final = re.compile(
     r"weighted[- ]average|\baverage (?:\w+ ){0,3}shares|shares? (?:issued and )?outstanding|shares used|number of (?:\w+ ){0,3}shares"
@@ -37,6 +37,8 @@ _ENDING: Final = re.compile(
     r"\bend(?:ing)? of\b|\bending (?:balance|of)|\bending\b|,? end\b|期末|年末", re.IGNORECASE
 )
 _BALANCE: Final = re.compile(r"\bbalances?\b|^total .*(?:equity|deficit)|余额", re.IGNORECASE)
+# Years of 52 or 53 weeks end up to a week off the month's end.
+NEAR_DAYS: Final = 10
 _BRACKETS: Final = re.compile(r"\([^()]*\)")
 
 
@@ -65,8 +67,8 @@ def draft(segment: Segment) -> Draft:
     return Draft(segment, times, units_of(said[0]) if said else None, said[0] if said else "", currencies)
 
 
-def statement_of(drafted: Draft, fallback: Units | None) -> Statement:
-    """The statement; ``fallback`` is the scale that the report's other statements state."""
+def statement_of(drafted: Draft, fallback: Units | None, known: frozenset[date] = frozenset()) -> Statement:
+    """The statement; ``fallback`` is the scale that the report's other statements state, ``known`` its days."""
     segment = drafted.segment
     flags: list[str] = []
     units = drafted.units or fallback or Units()
@@ -77,7 +79,7 @@ def statement_of(drafted: Draft, fallback: Units | None) -> Statement:
     if any(part.page.turn for part in segment.parts):
         flags.append("rotated_page")
     currency = _currency(drafted, flags)
-    columns = _columns(drafted, flags)
+    columns = _columns(drafted, known, flags)
     by_component = segment.title.kind == "equity" and all(column.period is None for column in columns)
     laid = list(_laid_rows(segment, flags))
     rows = _rows(laid)
@@ -112,13 +114,13 @@ def _currency(drafted: Draft, flags: list[str]) -> str | None:
     return None
 
 
-def _columns(drafted: Draft, flags: list[str]) -> tuple[Column, ...]:
+def _columns(drafted: Draft, known: frozenset[date], flags: list[str]) -> tuple[Column, ...]:
     """The columns of the first part; other parts are matched to them by order."""
     kind = drafted.segment.title.kind
     first = drafted.segment.parts[0]
     labels = column_labels(first.headings, first.columns)
     columns = [
-        Column(index=i, label=label, period=_period(time, kind))
+        Column(index=i, label=label, period=_period(time, kind, known))
         for i, (label, time) in enumerate(zip(labels, drafted.times[0], strict=True))
     ]
     for part, times in zip(drafted.segment.parts[1:], drafted.times[1:], strict=True):
@@ -126,7 +128,7 @@ def _columns(drafted: Draft, flags: list[str]) -> tuple[Column, ...]:
             flags.append("columns_differ_between_pages")
             labels = column_labels(part.headings, part.columns)
             columns = [
-                Column(index=i, label=label, period=_period(time, kind))
+                Column(index=i, label=label, period=_period(time, kind, known))
                 for i, (label, time) in enumerate(zip(labels, times, strict=True))
             ]
         elif len(part.columns) < len(columns):
@@ -134,7 +136,8 @@ def _columns(drafted: Draft, flags: list[str]) -> tuple[Column, ...]:
     return tuple(columns)
 
 
-def _period(time: ColumnTime, kind: Kind) -> Period | None:
+def _period(time: ColumnTime, kind: Kind, known: frozenset[date]) -> Period | None:
+    """A column's period. It begins a day after a day that the report names, where one is within ten of the count."""
     end = time.end
     if end is None:
         return None
@@ -142,7 +145,19 @@ def _period(time: ColumnTime, kind: Kind) -> Period | None:
         return Period(start=None, end=end)
     if time.months is None:
         return None
-    return Period(start=months_before(end, time.months), end=end)
+    start = months_before(end, time.months)
+    if _by_weeks(known):
+        start = end - timedelta(days=round(time.months / 3) * 91 - 1)
+    days = [day + timedelta(days=1) for day in known if day < end]
+    near = [day for day in days if abs((day - start).days) <= NEAR_DAYS]
+    if near:
+        start = min(near, key=lambda day: abs((day - start).days))
+    return Period(start=start, end=end)
+
+
+def _by_weeks(known: frozenset[date]) -> bool:
+    """Whether the report's calendar counts weeks: its days are all the same day of the week."""
+    return len(known) > 1 and len({day.weekday() for day in known}) == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,9 +302,22 @@ def _row_period(row: Row, period: Period | None, kind: Kind) -> Period | None:
         return period
     if _BEGINNING.search(row.label):
         return Period(start=None, end=period.start - timedelta(days=1), exact=False)
+    if day := _day_of_balance(row.label, period):
+        return Period(start=None, end=day)
     if _ENDING.search(row.label) or (kind == "equity" and _BALANCE.search(row.label)):
         return Period(start=None, end=period.end, exact=period.exact)
     return period
+
+
+def _day_of_balance(label: str, period: Period) -> date | None:
+    """The day that a row's label names without a year ("Cash at January 1"), where it opens or closes the period."""
+    named = [phrase for phrase in phrases(label) if phrase.month and phrase.day and not phrase.year]
+    if len(named) != 1 or period.start is None or not re.search(r"\bat\b|balance", label, re.IGNORECASE):
+        return None
+    for day, instant in ((period.start, period.start - timedelta(days=1)), (period.end, period.end)):
+        if abs((safe_date(day.year, named[0].month or 1, named[0].day or 1) - day).days) <= NEAR_DAYS:
+            return instant
+    return None
 
 
 def _component_periods(rows: Sequence[Row], laid: Sequence[_Laid]) -> list[Period | None]:
@@ -316,8 +344,19 @@ def _balance_date(label: str) -> date | None:
         if phrase.month and phrase.day and phrase.year:
             rest = label[: phrase.start] + label[phrase.end :]
             if _BALANCE.search(label) or len(rest.split()) <= 4:
-                return ColumnTime(month=phrase.month, day=phrase.day, year=phrase.year).end
+                day = safe_date(phrase.year, phrase.month, phrase.day)
+                # A balance at a month's first day is that of the evening before.
+                return day - timedelta(days=1) if day.day == 1 else day
     return None
+
+
+def known_days(drafts: Sequence[Draft]) -> frozenset[date]:
+    """The days on which columns and balances of a report end."""
+    days = {time.end for d in drafts for times in d.times for time in times}
+    days |= {
+        _balance_date(row.label) for d in drafts for part in d.segment.parts for row in part.rows if row.cells
+    }
+    return frozenset(day for day in days if day)
 
 
 def fill_years(drafts: Sequence[Draft], report_end: date | None) -> list[Draft]:
@@ -325,7 +364,7 @@ def fill_years(drafts: Sequence[Draft], report_end: date | None) -> list[Draft]:
 
     A day that another statement prints within ten days of the counted one is taken instead.
     """
-    known = {time.end for d in drafts for times in d.times for time in times if time.end}
+    known = known_days(drafts)
     end = report_end or max(known, default=None)
     if end is None:
         return list(drafts)
@@ -340,10 +379,10 @@ def fill_years(drafts: Sequence[Draft], report_end: date | None) -> list[Draft]:
     return filled
 
 
-def _fill(time: ColumnTime, newest: int, end: date, known: set[date]) -> ColumnTime:
+def _fill(time: ColumnTime, newest: int, end: date, known: frozenset[date]) -> ColumnTime:
     if time.year is None or time.month is not None:
         return time
     guess = months_before(end, 12 * (newest - time.year)) - timedelta(days=1)
-    near = [day for day in known if abs((day - guess).days) <= 10]
+    near = [day for day in known if abs((day - guess).days) <= NEAR_DAYS]
     day = min(near, key=lambda d: abs((d - guess).days)) if near else guess
     return ColumnTime(time.months or 12, day.month, day.day, day.year, time.relative)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import groupby, pairwise
 from statistics import median
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from doyen_documents.tables.model import Word
 from doyen_finance.statements.numbers import CURRENCIES, parse_number
@@ -23,12 +23,16 @@ _MARK: Final = re.compile(r"\(?[\da-z*†‡§¹²³]{1,2}\)?(?:,\(?[\da-z]{1,2}
 # Right edges of one column's numbers differ by brackets that hang out and by digits' widths.
 EDGE: Final = 3.0
 MIN_ROWS: Final = 2
+# Rules are believed to part rows from so many rows on.
+RULED_ROWS: Final = 4
 # A number that opens a line so near to the left edge is the rest of a broken label.
 MARGIN: Final = 36.0
+# A label that ends with one of these goes on.
+_DANGLING: Final = frozenset(
+    "of and at the to in for by with or from on a an per as & than under into".split()
+)
 # Words stand closer than this share of their height; cells do not.
 WORD_SPACE: Final = 0.62
-# Below this share of the rows' distance lines belong to one label whatever they say.
-CLOSE: Final = 0.85
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +169,8 @@ def _standing_free(pieces: Sequence[Piece], index: int) -> bool:
         and not is_number(pieces[index + 1])
     ):
         return False
+    if index and is_number(pieces[index - 1]):  # two numbers are two cells
+        space *= 0.5
     return index == 0 or piece.x0 - pieces[index - 1].x1 > space
 
 
@@ -244,8 +250,20 @@ class _Half:
     def middle(self) -> float:
         return (self.top + self.bottom) / 2
 
+    @property
+    def height(self) -> float:
+        return self.bottom - self.top
 
-def find_rows(lines: Sequence[Line], columns: Sequence[Column]) -> list[Row]:
+    @property
+    def x0(self) -> float:
+        return self.words[0].x0
+
+    @property
+    def text(self) -> str:
+        return " ".join(word.text for word in self.words)
+
+
+def find_rows(lines: Sequence[Line], columns: Sequence[Column], rules: Sequence[Rule] = ()) -> list[Row]:
     """Rows of data lines: labels over several lines are joined, numbers go to the label that they stand beside.
 
     Lines of one label are closer than rows are, or the first is full and the second begins in lower case. Numbers may
@@ -256,63 +274,150 @@ def find_rows(lines: Sequence[Line], columns: Sequence[Column]) -> list[Row]:
     for line in lines:
         words, cells = split_line(line, columns)
         words = [word for word in words if word.text.strip(" .…_|")]
+        label = _label_words(words, columns)
+        if words and not label:
+            continue  # a heading within the table, with what reads as numbers in it
+        words = label
         if words:
             labels.append(_Half(words, min(w.top for w in words), max(w.bottom for w in words), {}))
         if cells:
             pieces = list(cells.values())
             numbers.append(_Half([], min(p.top for p in pieces), max(p.bottom for p in pieces), cells))
     _attach_beside(labels, numbers)
-    blocks = _join_labels(labels, numbers)
+    levels = _row_rules(labels, numbers, rules)
+    limit = columns[0].left if columns else float("inf")
+    bands = [
+        list(halves)
+        for _, halves in groupby(labels, key=lambda half: sum(level < half.middle for level in levels))
+    ]
+    with_numbers = [number for number, band in enumerate(bands) if any(half.cells for half in band)]
+    blocks: list[list[_Half]] = []
+    for number, band in enumerate(bands):
+        # Before the first and after the last numbers stand headings and footnotes without rules between them.
+        inner = with_numbers and with_numbers[0] < number < with_numbers[-1]
+        if inner and sum(bool(half.cells) for half in band) < 2:
+            blocks.append(band)
+        else:
+            blocks += _join_labels(band, numbers, limit)
     return _attach(blocks, numbers)
 
 
+class Rule(NamedTuple):
+    """A level line on the page, drawn or the edge of a shaded area."""
+
+    x0: float
+    x1: float
+    y: float
+
+
+def _row_rules(labels: Sequence[_Half], numbers: Sequence[_Half], rules: Sequence[Rule]) -> list[float]:
+    """The heights of rules under labels where such rules part (nearly) all rows, else none."""
+    if not labels or len(numbers) < RULED_ROWS:
+        return []
+    left, right = (
+        min(half.x0 for half in labels),
+        max(half.words[-1].x1 for half in labels if half.cells or len(labels) < 2),
+    )
+    middle = (left + min(right, left + 60)) / 2
+    levels = sorted({rule.y for rule in rules if rule.x0 <= middle <= rule.x1})
+    ordered = sorted(half.middle for half in numbers)
+    parted = sum(any(a < y < b for y in levels) for a, b in pairwise(ordered))
+    cut = sum(half.top + 2 < y < half.bottom - 2 for half in labels for y in levels)
+    return levels if parted >= 0.95 * (len(ordered) - 1) and cut == 0 else []
+
+
+def _label_words(words: Sequence[Piece], columns: Sequence[Column]) -> list[Piece]:
+    """The words that open left of the columns, up to a wide gap; what comes after it heads a column."""
+    if not words or not columns or words[0].x0 > columns[0].left - 2:
+        return []
+    for index, (before, after) in enumerate(pairwise(words), start=1):
+        if after.x0 - before.x1 > 1.5 * (before.bottom - before.top) and after.x0 > columns[0].left - 2:
+            return list(words[:index])
+    return list(words)
+
+
 def _attach_beside(labels: Sequence[_Half], numbers: Sequence[_Half]) -> None:
-    """Mark the label lines that have numbers on their own line, so that two of them are never joined."""
+    """Give label lines the numbers on their own line; then lines without take numbers that overlap them alone."""
+    free: list[_Half] = []
     for number in numbers:
-        for label in labels:
-            if abs(label.middle - number.middle) < 0.45 * (label.bottom - label.top):
-                label.cells = number.cells
+        beside = [label for label in labels if abs(label.middle - number.middle) < 0.45 * label.height]
+        for label in beside:
+            label.cells = number.cells
+        if not beside:
+            free.append(number)
+    for number in free:
+        over = [label for label in labels if label.top < number.bottom - 1 and number.top + 1 < label.bottom]
+        if len(over) == 1 and not over[0].cells:
+            over[0].cells = number.cells
 
 
-def _join_labels(labels: Sequence[_Half], numbers: Sequence[_Half]) -> list[list[_Half]]:
+def _join_labels(labels: Sequence[_Half], numbers: Sequence[_Half], limit: float) -> list[list[_Half]]:
+    """The lines of each label."""
     pairs = list(pairwise(labels))
     full = sorted(after.bottom - before.bottom for before, after in pairs if before.cells and after.cells)
     # The closest full rows; a low quantile, for a stray pair must not set the rule.
     row_pitch = full[len(full) // 10] if full else 0.0
-    right = max((label.words[-1].x1 for label in labels if label.cells), default=0.0)
-    right = max(right, *(label.words[-1].x1 for label in labels)) if not right else right
-    joined = [_joined(before, after, row_pitch, right, numbers) for before, after in pairs]
-    blocks: list[list[_Half]] = []
-    for index, label in enumerate(labels):
-        if index and joined[index - 1] and not (label.cells and any(half.cells for half in blocks[-1])):
-            blocks[-1].append(label)
+    right = max((label.words[-1].x1 for label in labels if label.words[-1].x1 < limit), default=0.0)
+    starts = {round(after.x0) for before, after in pairs if before.cells and after.cells}
+    context = _Context(row_pitch, right, starts, numbers)
+    reasons = [_joined(before, after, context) for before, after in pairs]
+    # Numbers stand at the first or at the last line of labels, the same over a table: what reads on tells which.
+    first = sum(bool(b.cells) for (b, a), reason in zip(pairs, reasons, strict=True) if reason == "text")
+    last = sum(bool(a.cells) for (b, a), reason in zip(pairs, reasons, strict=True) if reason == "text")
+    blocks: list[list[_Half]] = [[label] for label in labels[:1]]
+    for (before, after), reason in zip(pairs, reasons, strict=True):
+        against = (before.cells and last > first) or (after.cells and first > last)
+        taken = after.cells and any(half.cells for half in blocks[-1])
+        if reason and not taken and not (against and reason == "space"):
+            blocks[-1].append(after)
         else:
-            blocks.append([label])
+            blocks.append([after])
     return blocks
 
 
-def _joined(before: _Half, after: _Half, row_pitch: float, right: float, numbers: Sequence[_Half]) -> bool:
-    """Whether two label lines are one label."""
-    height = before.bottom - before.top
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """Of a table: distance of its rows, where its label column ends at least, where rows begin, its numbers."""
+
+    row_pitch: float
+    right: float
+    starts: set[int]
+    numbers: Sequence[_Half]
+
+
+def _joined(before: _Half, after: _Half, table: _Context) -> Literal["middle", "text", "space", ""]:
+    """Why two label lines are one label: numbers stand at its middle, the text reads on, or the lines are close."""
+    height = before.height
     pitch = after.bottom - before.bottom
-    if (before.cells and after.cells) or pitch > 2.2 * height:
-        return False
-    if any(before.middle + 0.3 * height < n.middle < after.middle - 0.3 * height for n in numbers):
-        return True  # numbers at the middle of a label of two lines
-    text, first = before.words[-1].text, after.words[0]
-    lower = first.text[0].islower() or first.text[0] in "(&$" or first.text[0].isdigit()
-    if text.endswith((":", "：")) and not lower:
-        return False
-    if row_pitch and pitch < CLOSE * row_pitch:
-        return True
+    if (before.cells and after.cells) or pitch > 1.9 * height:
+        return ""
+    if any(before.middle + 0.3 * height < n.middle < after.middle - 0.3 * height for n in table.numbers):
+        return "middle"
+    first, last = after.words[0], before.words[-1]
+    text = before.text
+    if last.text.endswith((":", "：")):
+        return ""
+    if table.row_pitch and pitch > table.row_pitch + 0.4:
+        return ""
+    dangling = (
+        text.count("(") > text.count(")")
+        or last.text.lower() in _DANGLING
+        or text.endswith((",", "-", "—", "–", "/"))
+    )
+    if dangling or first.text[0].islower():
+        return "text"
+    indented = abs(after.x0 - before.x0) > 2 and round(after.x0) in table.starts
     # A label breaks only where its next word no longer fits.
-    full = before.words[-1].x1 + 0.25 * height + (first.x1 - first.x0) > right - 1
-    if row_pitch and pitch < row_pitch - 0.4:
-        return full
-    return full and lower and pitch < 1.6 * height
+    fits = last.x1 + 0.25 * height + (first.x1 - first.x0) < table.right + 0.5
+    if fits or indented:
+        return ""
+    if table.row_pitch and pitch < table.row_pitch - 0.4:
+        return "space"
+    return "space" if first.text[0] in "(&$" or first.text[0].isdigit() else ""
 
 
 def _attach(blocks: Sequence[Sequence[_Half]], numbers: Sequence[_Half]) -> list[Row]:
+    """Rows of label blocks: with the numbers on one of their lines, else those nearest to overlapping them."""
     rows: list[tuple[float, Row]] = []
     spans: list[tuple[float, float, Row]] = []
     for block in blocks:
@@ -322,14 +427,15 @@ def _attach(blocks: Sequence[Sequence[_Half]], numbers: Sequence[_Half]) -> list
         rows.append((block[0].top, row))
         spans.append((block[0].top, block[-1].bottom, row))
     for number in numbers:
-        inside = [
-            (abs((top + bottom) / 2 - number.middle), i)
-            for i, (top, bottom, _) in enumerate(spans)
-            if top - 1 <= number.middle <= bottom + 1
+        near = [
+            (abs((top + bottom) / 2 - number.middle), index)
+            for index, (top, bottom, row) in enumerate(spans)
+            if top - 1 <= number.bottom
+            and number.top <= bottom + 1
+            and not set(row.cells) & set(number.cells)
         ]
-        target = spans[min(inside)[1]][2] if inside else None
-        if target is not None and not set(target.cells) & set(number.cells):
-            target.cells.update(number.cells)
+        if near:
+            spans[min(near)[1]][2].cells.update(number.cells)
             continue
         pieces = list(number.cells.values())
         box = (pieces[0].x0, number.top, pieces[-1].x1, number.bottom)

@@ -8,15 +8,16 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from doyen_documents import sniff
-from doyen_documents.pdf import ERRORS, page_records
+from doyen_documents.pdf import page_records
 from doyen_documents.reader import file_bytes
 from doyen_documents.tables.model import Word
-from doyen_finance.statements.assemble import Draft, draft, fill_years, statement_of
-from doyen_finance.statements.layout import find_lines
+from doyen_finance.statements.assemble import draft, fill_years, known_days, statement_of
+from doyen_finance.statements.layout import Rule, find_lines
 from doyen_finance.statements.model import PageSize, Report, Statement
 from doyen_finance.statements.page_text import page_texts
 from doyen_finance.statements.periods import ColumnTime, phrases
@@ -26,7 +27,10 @@ from doyen_schemas import DoyenError
 
 MAX_PAGES: Final = 120
 # A statement may go on over so many pages after its title's.
-FOLLOWING: Final = 2
+FOLLOWING: Final = 4
+MANY_AMOUNTS: Final = 15
+_AMOUNT: Final = re.compile(r"(?<![\w.,])\(?\d[\d,.]*\d\)?(?![\w,])")
+_OPEN_TITLE: Final = re.compile(r"statements?(?: of)?(?: \w+){0,5}\s*$", re.IGNORECASE)
 MIN_ROWS: Final = 4
 # Primary statements stand together; what repeats their titles in notes and discussion stands apart.
 NEAR_PAGES: Final = 4
@@ -73,30 +77,36 @@ def parse(path: str | Path) -> Report:
 
 
 def statement_pages(texts: Sequence[str]) -> list[int]:
-    """Numbers (from 1) of the pages that may hold statements: those with a title on a line, and those after them."""
+    """Numbers (from 1) of the pages that may hold statements: with a title on a line, and those of numbers after it."""
     wanted: set[int] = set()
-    for number, text in enumerate(texts, start=1):
+    for index, text in enumerate(texts):
         lines = text.splitlines()
-        pairs = [
-            f"{a} {b}"
-            for a, b in zip(lines, lines[1:], strict=False)
-            if re.search(r"statements?(?: of)?(?: \w+){0,5}\s*$", a, re.IGNORECASE)
-        ]
-        if any(title_of(line) for line in [*lines, *pairs]):
-            wanted |= set(range(number, number + 1 + FOLLOWING))
-    return sorted(number for number in wanted if number <= len(texts))[:MAX_PAGES]
+        pairs = [f"{a} {b}" for a, b in pairwise(lines) if _OPEN_TITLE.search(a)]
+        if not any(title_of(line) for line in [*lines, *pairs]):
+            continue
+        wanted.add(index + 1)
+        for following in range(index + 1, min(index + 1 + FOLLOWING, len(texts))):
+            if following > index + 1 and len(_AMOUNT.findall(texts[following])) < MANY_AMOUNTS:
+                break
+            wanted.add(following + 1)
+    return sorted(wanted)[:MAX_PAGES]
 
 
 def read_pages(data: bytes, numbers: Sequence[int]) -> list[PageLines]:
     """The lines of pages, in the direction that most of their text has."""
-    return [_page(record) for record in page_records(data, "--pages", ",".join(map(str, numbers)))]
+    return [_page(record) for record in page_records(data, "--rules", "--pages", ",".join(map(str, numbers)))]
 
 
-def _page(record: dict) -> PageLines:  # type: ignore[type-arg]
+def _page(record: dict[str, Any]) -> PageLines:
     frames = record["words"]
     turn = max(frames, key=lambda name: len(frames[name]), default="0")
     words = [Word(*word) for word in frames.get(turn, [])]
-    return PageLines(record["number"], find_lines(words), int(turn), record["width"], record["height"])
+    level = () if turn != "0" else _level_rules(record["rules"])
+    return PageLines(record["number"], find_lines(words), int(turn), record["width"], record["height"], level)
+
+
+def _level_rules(rules: Sequence[Sequence[float]]) -> tuple[Rule, ...]:
+    return tuple(Rule(x0, x1, top) for x0, top, x1, bottom, _ in rules if bottom - top < 1)
 
 
 def report_end(texts: Sequence[str]) -> date | None:
@@ -115,7 +125,8 @@ def find_statements(pages: Sequence[PageLines], end: date | None) -> tuple[State
     drafts = fill_years([draft(segment) for segment in primary(segments)], end)
     scales = Counter(d.units for d in drafts if d.units)
     fallback = scales.most_common(1)[0][0] if scales else None
-    return tuple(statement_of(d, fallback) for d in drafts)
+    known = known_days(drafts)
+    return tuple(statement_of(d, fallback, known) for d in drafts)
 
 
 def is_statement(segment: Segment) -> bool:
@@ -151,10 +162,5 @@ def primary(segments: Sequence[Segment]) -> list[Segment]:
         return len(kinds), sum(len(part.rows) for s in run for part in s.parts)
 
     best = max(runs, key=weight)
-    parents = [s for run in runs if run is not best for s in run if s.title.scope == "parent"]
-    return [*best, *parents]
-
-
-def drafts_of(segments: Sequence[Segment]) -> list[Draft]:
-    """What the headings of segments say."""
-    return [draft(segment) for segment in segments]
+    others = [[s for s in run if s.title.scope == "parent"] for run in runs if run is not best]
+    return [*best, *(s for run in others if len({s.title.kind for s in run}) > 1 for s in run)]

@@ -28,6 +28,7 @@ _DATE: Final = re.compile(
     rf"\b{_MONTH}\s+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?(?:\s*,?\s*(?P<year>(?:19|20)\d\d)\b|\s*,|\b)"
     rf"|\b(?P<day2>\d{{1,2}})\s+{_MONTH.replace('month', 'month2')}(?:\s*,?\s*(?P<year2>(?:19|20)\d\d)\b)?"
     r"|(?P<year3>(?:19|20)\d\d)\s*年\s*(?P<month3>\d{1,2})\s*月\s*(?P<day3>\d{1,2})\s*日"
+    rf"|(?:(?<=ended )|(?<=ending )|(?<=as of )|(?<=at )){_MONTH.replace('month', 'month5')}(?!\s*,?\s*\d{{1,2}}\b)(?!\w)"
     r"|\b(?P<year4>(?:19|20)\d\d)-(?P<month4>\d\d)-(?P<day4>\d\d)\b",
     re.IGNORECASE,
 )
@@ -96,6 +97,8 @@ def _date_phrase(found: re.Match[str]) -> Phrase | None:
         month, day, year = _MONTHS[parts["month"].lower()], int(parts["day"]), parts["year"]
     elif parts["month2"]:
         month, day, year = _MONTHS[parts["month2"].lower()], int(parts["day2"]), parts["year2"]
+    elif parts["month5"]:  # "Year Ended December": the month's last day
+        month, day, year = _MONTHS[parts["month5"].lower()], 31, None
     else:
         number = "3" if parts["month3"] else "4"
         month, day, year = int(parts[f"month{number}"]), int(parts[f"day{number}"]), parts[f"year{number}"]

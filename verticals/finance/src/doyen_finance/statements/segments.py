@@ -11,6 +11,7 @@ from doyen_finance.statements.layout import (
     Column,
     Line,
     Row,
+    Rule,
     find_columns,
     find_rows,
     is_number,
@@ -31,13 +32,14 @@ _RUNNING: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class PageLines:
-    """The lines of a page in its reading frame, the frame's turn in degrees, and the page's size as shown."""
+    """The lines and level rules of a page in its reading frame, the frame's turn in degrees, the size as shown."""
 
     number: int
     lines: list[Line]
     turn: int
     width: float
     height: float
+    rules: tuple[Rule, ...] = ()
 
 
 @dataclass(slots=True)
@@ -160,7 +162,7 @@ def make_part(page: PageLines, lines: list[Line]) -> Part | None:
     data = lines[start:]
     inner = find_columns(data)
     columns = inner or columns
-    found = find_rows(data, columns)
+    found = find_rows(data, columns, page.rules)
     rows = [row for row in found if not _is_furniture(row)]
     while rows and not rows[-1].cells:  # what follows the last numbers are footnotes
         rows.pop()

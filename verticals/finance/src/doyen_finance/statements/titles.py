@@ -9,23 +9,25 @@ Kind = Literal["balance", "income", "comprehensive", "cash_flow", "equity"]
 Scope = Literal["consolidated", "parent"]
 
 MAX_TITLE: Final = 160
+_COMPANY: Final = r"(?:.{2,60}?\b(?:inc|corp|corporation|company|co|ltd|limited|plc|llc|l\.p|n\.v|group|holdings|subsidiaries)\b[.,]* )?"
 _BEFORE: Final = (
     r"(?:(?:unaudited|audited|condensed|consolidated|combined|interim|group|summary|the|and|company) )*"
 )
-_AFTER: Final = r"(?: for the .*| as (?:of|at) .*| of financial condition| \(?(?:unaudited|continued|concluded|loss(?:es)?|deficits?|in (?:us |u\.s\. )?[\w$ ,]+)\)?)*"
+_AFTER: Final = r"(?: for the .*| (?:as of|as at|at) .*| of financial condition| \(?(?:unaudited|continued|concluded|loss(?:es)?|deficits?|in (?:us |u\.s\. )?[\w$ ,]+)\)?)*"
 _ENGLISH: Final[dict[Kind, str]] = {
     "cash_flow": r"(?:statements? of (?:consolidated )?cash ?flows?|cash ?flows? statements?)",
-    "comprehensive": r"statements? of (?:consolidated )?(?:other )?comprehensive (?:income|loss|earnings)(?: \(loss(?:es)?\)|/\(?loss\)?| and loss)?|comprehensive income statements?",
+    "comprehensive": r"statements? of (?:consolidated )?(?:other )?comprehensive (?:\(loss\) )?(?:income|loss|earnings)(?: \(loss(?:es)?\)|/\(?loss\)?| and loss)?|comprehensive income statements?",
     "equity": (
         r"statements? of (?:consolidated )?(?:changes? in )?(?:consolidated )?(?:total )?(?:(?:redeemable|convertible|non-?controlling|preferred|stock|interests?|temporary|mezzanine) |and )*"
         r"(?:(?:stock|share|sharehold|stockhold|shareown|own|partn|memb)\w*['’]? ?)?(?:equity|deficit|investment|capital)(?: and .*| \(deficits?\)| \(deficiency\))?"
-        r"|statements? of changes in (?:stock|share)\w*['’]? .*"
+        r"|statements? of changes in (?:stock|share)\w*['’]? .*|(?:stock|share)holders['’]? equity statements?"
     ),
-    "balance": r"(?:balance sheets?|statements? of (?:consolidated )?(?:financial (?:condition|position)|assets and liabilities))",
-    "income": r"(?:statements? of (?:consolidated )?(?:net )?(?:operations|income|earnings|profit (?:or|and) loss)(?: and (?:other )?comprehensive (?:income|loss|earnings))?(?: \(loss(?:es)?\))?|income statements?|profit and loss accounts?)",
+    "balance": r"(?:balance sheets?|(?<=consolidated )financial position|statements? of (?:consolidated )?(?:financial (?:condition|position)|assets and liabilities))",
+    "income": r"(?:statements? of (?:consolidated )?(?:net )?(?:\(loss\) )?(?:operations|income|earnings|profit (?:or|and) loss)(?: and (?:other )?comprehensive (?:income|loss|earnings))?(?: \(loss(?:es)?\))?|income statements?|profit and loss accounts?|(?<=consolidated )results of operations)",
 }  # fmt: skip
 _TITLES: Final = {
-    kind: re.compile(rf"{_BEFORE}(?:{pattern}){_AFTER}", re.IGNORECASE) for kind, pattern in _ENGLISH.items()
+    kind: re.compile(rf"{_COMPANY}{_BEFORE}(?:{pattern}){_AFTER}", re.IGNORECASE)
+    for kind, pattern in _ENGLISH.items()
 }
 _NUMBERING: Final = r"(?:第?[一二三四五六七八九十\d]+[、.．节 ]|[（(][一二三四五六七八九十\d]+[)）])?\s*"
 _CHINESE: Final = re.compile(
@@ -40,7 +42,7 @@ _CHINESE_KINDS: Final[dict[str, Kind]] = {
 }  # fmt: skip
 _END: Final = re.compile(
     r"(?:(?:see|refer to|the)?\s*(?:the )?accompanying|see (?:the )?(?:condensed |consolidated |combined )*notes)\b.*"
-    r"|notes? to (?:the )?(?:unaudited )?(?:interim )?(?:condensed )?(?:consolidated )?(?:combined )?financial statements?.*"
+    r"|.*\(parentheticals?\).*|notes? to (?:the )?(?:unaudited )?(?:interim )?(?:condensed )?(?:consolidated )?(?:combined )?financial statements?.*"
     r"|(?:公司负责人|法定代表人|企业负责人|主管会计工作负责人).*|三、?公司基本情况",
     re.IGNORECASE,
 )
