@@ -5,9 +5,11 @@ from __future__ import annotations
 import typer
 
 from doyen_finance.cli.train_forecaster import forecaster
+from doyen_finance.cli.train_risk import train_risk
 from doyen_finance.cli.train_sentiment import sentiment, sentiment_lora
 
 app = typer.Typer(no_args_is_help=True, help="Train what is shipped.")
 app.command()(sentiment)
 app.command("sentiment-lora")(sentiment_lora)
 app.command()(forecaster)
+app.command("risk")(train_risk)

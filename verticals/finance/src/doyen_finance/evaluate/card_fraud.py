@@ -17,7 +17,7 @@ from doyen_finance.risk.calibration import calibration_error
 from doyen_finance.risk.features import features
 from doyen_finance.risk.fraud import ALERT_RISK, Scores, fit_fraud
 from doyen_finance.risk.ranking import ranking
-from doyen_finance.risk.transactions import Transactions, last_days, read_transactions
+from doyen_finance.risk.transactions import Transactions, read_transactions
 from doyen_finance.risk.weeks import WEEK, Weeks, card_precision, split
 from doyen_finance.risk.windows import DAY
 
@@ -48,8 +48,9 @@ def evaluate_file(data: Path, limit: int | None = None, *, seed: int = SEED) -> 
     Raises FIN-070 to FIN-074.
     """
     transactions = read_transactions(data)
-    run = train_and_score(transactions if limit is None else last_days(transactions, limit), seed=seed)
-    return figures(run)
+    if limit is not None:
+        transactions = transactions.rows(transactions.day > transactions.day[-1] - limit)
+    return figures(train_and_score(transactions, seed=seed))
 
 
 def train_and_score(data: Transactions, *, seed: int = SEED) -> Run:

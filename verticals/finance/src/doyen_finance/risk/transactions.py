@@ -56,6 +56,19 @@ class Transactions:
         """Calendar day of each transaction, counted from 1970, (N,)."""
         return self.seconds // 86_400
 
+    def rows(self, kept: NDArray[np.bool_]) -> Transactions:
+        """Only the rows that ``kept`` marks, (N,)."""
+        return replace(
+            self,
+            ids=self.ids[kept],
+            seconds=self.seconds[kept],
+            customer=self.customer[kept],
+            terminal=self.terminal[kept],
+            cents=self.cents[kept],
+            fraud=self.fraud[kept],
+            scenario=None if self.scenario is None else self.scenario[kept],
+        )
+
 
 def read_transactions(path: Path) -> Transactions:
     """A file of the Fraud Detection Handbook's format. Raises FIN-070 to FIN-073."""
@@ -88,13 +101,3 @@ def from_table(table: pd.DataFrame, ignored: list[str] | None = None) -> Transac
         terminals=terminals,
         flags=tuple(flags),
     )
-
-
-def last_days(data: Transactions, days: int) -> Transactions:
-    """Only the file's last ``days`` calendar days."""
-    kept = data.day > data.day[-1] - days
-    return replace(
-        data, ids=data.ids[kept], seconds=data.seconds[kept], customer=data.customer[kept],
-        terminal=data.terminal[kept], cents=data.cents[kept], fraud=data.fraud[kept],
-        scenario=None if data.scenario is None else data.scenario[kept],
-    )  # fmt: skip
