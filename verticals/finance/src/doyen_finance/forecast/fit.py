@@ -95,11 +95,13 @@ def fit(
     drawn = max(1, round(len(train) * recipe.share))
     steps = -(-drawn // recipe.batch)
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
+    # One cycle needs two steps of rise and one of fall.
+    total = max(3, recipe.epochs * steps)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
         recipe.rate,
-        total_steps=recipe.epochs * steps,
-        pct_start=recipe.warm_up,
+        total_steps=total,
+        pct_start=max(recipe.warm_up, 2 / total),
         cycle_momentum=False,
     )
     mean = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average), use_buffers=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -152,7 +153,7 @@ def _series(unique_id: str, part: pd.DataFrame, at_least: int, freq: str | None)
             Flag(
                 unique_id,
                 "missing_steps",
-                f"{len(gaps)} steps at frequency {freq} are missing, such as {_dates(gaps)}",
+                f"{len(gaps)} steps at frequency {freq} are missing, such as {_dates(gaps)}; holidays count",
             )
         )
     if np.ptp(y) == 0:
@@ -162,15 +163,19 @@ def _series(unique_id: str, part: pd.DataFrame, at_least: int, freq: str | None)
 
 def _frequency(ds: pd.DatetimeIndex) -> str | None:
     """The regular frequency, or that of most steps: business days where only weekdays stand there."""
-    if len(ds) >= 3 and (found := pd.infer_freq(ds)):
-        return str(found)
-    steps = pd.Series(np.diff(ds.to_numpy()))
-    if steps.empty:
+    if len(ds) < 3:
         return None
+    with warnings.catch_warnings():  # pandas will return an offset in place of a string; both are handled
+        warnings.simplefilter("ignore", FutureWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        found = pd.infer_freq(ds)
+    if found is not None:
+        return str(getattr(found, "freqstr", found))
+    steps = pd.Series(np.diff(ds.to_numpy()))
     step = pd.Timedelta(steps.mode().iloc[0])
     if (steps == step).mean() < 0.5:
         return None
-    if step == pd.Timedelta(days=1) and (ds.dayofweek < 5).all():
+    if step == pd.Timedelta(days=1) and (ds.day_of_week < 5).all():
         return "B"
     return str(pd.tseries.frequencies.to_offset(step).freqstr)
 
@@ -191,4 +196,4 @@ def _gaps(ds: pd.DatetimeIndex, freq: str) -> pd.DatetimeIndex:
 
 
 def _dates(times: pd.DatetimeIndex) -> str:
-    return ", ".join(str(time) for time in times[:_NAMED])
+    return ", ".join(str(time).removesuffix(" 00:00:00") for time in times[:_NAMED])

@@ -35,8 +35,8 @@ LEVELS: Final = (80, 95)
 LOOK_BACKS: Final = (60, 120, 240)
 SEEDS: Final = (17, 18, 19)
 RECIPE: Final = Recipe(epochs=20, patience=5, batch=64, rate=3e-4, average=0.98)
-NO_GAIN: Final = "On the test years this forecast does not beat repeating the last value."
-GAIN: Final = "On the test years this forecast beats repeating the last value."
+NO_GAIN: Final = "On the index's test years, 2020 on, this forecast does not beat repeating the last value."
+GAIN: Final = "On the index's test years, 2020 on, this forecast beats repeating the last value."
 _PERCENT: Final = 100
 """Log closes are trained in per cent, far above the rounding guard of the normalisation."""
 
