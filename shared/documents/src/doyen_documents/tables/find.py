@@ -8,7 +8,7 @@ from itertools import islice, pairwise
 from statistics import median
 from typing import Final
 
-from doyen_documents.tables.aligned import aligned_drafts
+from doyen_documents.tables.aligned import YEAR, aligned_drafts
 from doyen_documents.tables.columns import OPENS, Column, cut_rivers, find_columns, join_signs
 from doyen_documents.tables.grid import to_table
 from doyen_documents.tables.halves import split_page
@@ -183,12 +183,22 @@ def _split(cluster: list[Row]) -> list[list[Row]]:
     for index, row in enumerate(cluster):
         if len(row.segments) > 1 or not multi or not multi[0] < index < multi[-1]:
             continue
+        if sum(_figures(above) for above in cluster[:index]) < 2:
+            continue  # the head stands above it
         above, below = find_columns(cluster[:index]), find_columns(cluster[index + 1 :])
         segment = row.segments[0]
         over = sum(column.covers(segment) > segment.size for column in above) > 1
         if over and len(segment.words) > 3 and not _alike(above, below):
             return [cluster[:index], *_split(cluster[index:])]
     return [cluster]
+
+
+def _figures(row: Row) -> bool:
+    """Whether a row has figures in its cells, other than years and the marks of a list."""
+    return any(
+        segment.number and not is_marker(segment.text) and not YEAR.fullmatch(segment.text)
+        for segment in row.segments[1:]
+    )
 
 
 def _alike(above: Sequence[Column], below: Sequence[Column]) -> bool:

@@ -23,6 +23,7 @@ PROSE_FILL: Final = 0.8
 NUMBER: Final = re.compile(
     r"[($€£¥~<>≤≥+\-–−—*]*(US\$|EUR|USD|RMB)?[($€£¥+\-–−]*\d[\d.,'’/:\u00a0]*[%)a-z*†‡§¹²³⁴\]]{0,3}"
 )
+SIGNS: Final = frozenset(("$", "€", "£", "¥", "US$"))
 BLANK: Final = re.compile(r"[-–—−.…:*x]{1,3}|n/?a\.?|N/?A|nil|c|[☐☒☑✓✔✗✘●○■□]|\(-\)|\(–\)|\$", re.I)
 MARKER: Final = re.compile(r"[•●■▪◦○–—\-*·►➢]|\(?([a-z]|[ivx]{1,4}|\d{1,2})[.)]|\d{1,2}(\.\d{1,2})+\.", re.I)
 LEADER: Final = re.compile(r"[.…·_]{3,}|…+")
@@ -30,7 +31,7 @@ LEADER: Final = re.compile(r"[.…·_]{3,}|…+")
 
 def is_number(text: str) -> bool:
     """Whether a printed word is a figure (``(1,234.5)%``, ``12*``) or the mark of an absent one (``–``)."""
-    return bool(NUMBER.fullmatch(text) or BLANK.fullmatch(text))
+    return text[-1] != "," and bool(NUMBER.fullmatch(text) or BLANK.fullmatch(text))
 
 
 def is_marker(text: str) -> bool:
@@ -150,6 +151,7 @@ def segments_of(line: Sequence[Word], walls: Sequence[Rule]) -> list[Segment]:
         if (
             gap > wide
             or (numbers and gap > NUMBER_GAP * size and not re.fullmatch(r"\d{3}", after.text))
+            or (numbers and after.text in SIGNS and gap > 0)
             or (walls and gap > 0 and _wall_between(before, after, walls))
         ):
             segments.append(Segment(current))
