@@ -18,7 +18,7 @@ def sentiment(
     out: Annotated[Path, typer.Option(help="Where to write encoder, linear models and sentiment.json.")],
     data: Data = None,
     recipe: Annotated[Path, typer.Option(help="The recipe (TOML).")] = _RECIPES / "sentiment.toml",
-    limit: Annotated[int | None, typer.Option(min=50, help="Only the first N texts of each corpus.")] = None,
+    limit: Annotated[int | None, typer.Option(min=50, help="Only about N texts of each corpus.")] = None,
     as_json: Json = False,
 ) -> None:
     """Train the sentiment encoder and its linear floor; calibrate them on dev.

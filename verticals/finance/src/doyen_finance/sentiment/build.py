@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from doyen_finance.sentiment.corpora import LABELS, Headline, Target, read_sentf
 from doyen_finance.sentiment.scoring import CONFIG, ENCODER, KINDS, Blend, Model, fit_blend, write_blends
 from doyen_finance.sentiment.text import canonical
 from doyen_schemas import DoyenError
+
+Text = TypeVar("Text")
 
 RECIPE: Final = Path(__file__).parents[1] / "recipes" / "sentiment.toml"
 WHOLE: Final = "whole.safetensors"
@@ -54,11 +56,11 @@ class Corpora:
 
 
 def read_corpora(data: Path, recipe: Path = RECIPE, limit: int | None = None) -> Corpora:
-    """The recipe's files under ``data``; ``limit`` takes the first texts of each. Raises FIN-040, FIN-041, FIN-047."""
+    """The recipe's files under ``data``; ``limit`` takes so many of each. Raises FIN-040, FIN-041, FIN-047."""
     files = {name: data / file for name, file in read_recipe(recipe)["data"].items()}
-    tweets, tweets_dev = split(read_tfns(files["tweets"])[0][:limit])
-    headlines = read_sentfin(files["headlines"])[0][:limit]
-    headlines_dev = read_sentfin(files["headlines_dev"])[0][:limit]
+    tweets, tweets_dev = split(_spread(read_tfns(files["tweets"])[0], limit))
+    headlines = _spread(read_sentfin(files["headlines"])[0], limit)
+    headlines_dev = _spread(read_sentfin(files["headlines_dev"])[0], limit)
     in_dev = {canonical(headline.title) for headline in headlines_dev}
     kept = [headline for headline in headlines if canonical(headline.title) not in in_dev]
     digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files.values()}
@@ -197,6 +199,11 @@ def cross_fitted(
 def write_config(config: dict[str, Any], out: Path) -> None:
     """``sentiment.json`` in ``out``."""
     (out / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+
+
+def _spread(items: list[Text], limit: int | None) -> list[Text]:
+    """About ``limit`` items at equal distances: files are sorted by label in parts."""
+    return items if limit is None else items[:: max(1, len(items) // limit)][:limit]
 
 
 def _fit_floor(corpora: Corpora, kind: str, features: int, out: Path) -> np.ndarray:

@@ -72,7 +72,11 @@ def read_phrasebank(path: Path) -> tuple[list[Target], Flags]:
     """Sentences of ``sentence@label`` lines, Latin-1. Raises FIN-040, FIN-041."""
     rows = []
     for line in _content(path, "latin-1").splitlines():
-        sentence, _, label = line.rpartition("@")
+        if not line.strip():
+            continue
+        sentence, at, label = line.rpartition("@")
+        if not at:  # a sentence without label
+            sentence, label = label, ""
         rows.append((sentence, LABELS.index(label.strip()) if label.strip() in LABELS else None))
     return _kept(path, rows)
 

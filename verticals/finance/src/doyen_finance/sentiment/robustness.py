@@ -91,9 +91,10 @@ def _capitals(text: str) -> str:
 
 def _renamed(item: Target, names: Sequence[str], rng: np.random.Generator) -> Target:
     """The marked name exchanged, at each of its places, for another of ``names``."""
-    if not item.spans or len(names) < 2 or marked_name(item) == item.text:
+    others = [name for name in names if name != marked_name(item)]
+    if not item.spans or not others or marked_name(item) == item.text:
         return item
-    new = names[int(rng.integers(len(names)))]
+    new = others[int(rng.integers(len(others)))]
     text, spans, last = "", [], 0
     for start, end in sorted(item.spans):
         text += item.text[last:start]
