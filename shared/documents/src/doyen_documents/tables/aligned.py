@@ -56,6 +56,8 @@ def place(row: Row, columns: Sequence[Column]) -> list[Placed]:
     for segment in row.segments:
         for part in _cut(segment, columns):
             over = [i for i, column in enumerate(columns) if column.covers(part) > 0.25 * part.size]
+            if len(over) > 1 and part.number:  # a figure stands in one column
+                over = [max(over, key=lambda i: columns[i].covers(part))]
             if over:
                 found.append(Placed(part, over[0], over[-1]))
             else:
@@ -121,7 +123,7 @@ def widen(
                 for i, column in enumerate(columns)
                 if min(rule.x1, column.x1) - max(rule.x0, column.x0) > 0.5 * (column.x1 - column.x0)
             ]
-        elif p.first > 0:
+        elif p.first > 0 and (next_line or len(line) == 1):
             span = _centred_span(p, next_line, columns, free)
         if len(span) > 1 and set(range(span[0], span[-1] + 1)) <= free:
             p.first, p.last = span[0], span[-1]
@@ -135,6 +137,9 @@ def _centred_span(
     segment = p.segment
     if any(abs(q.segment.center - segment.center) < 0.6 * segment.size for q in next_line):
         return []  # the next line of the same head
+    own = columns[p.first]
+    if not next_line and p.first == p.last and abs((own.x0 + own.x1) / 2 - segment.center) < segment.size:
+        return []
     best: list[int] = []
     nearest = 0.8 * segment.size
     for first in range(p.first, 0, -1):
@@ -144,12 +149,13 @@ def _centred_span(
             if last not in free:
                 break
             under = [q for q in next_line if first <= q.first and q.last <= last]
-            if last == first or {q.first for q in under} != set(range(first, last + 1)):
+            if last == first or (next_line and {q.first for q in under} != set(range(first, last + 1))):
                 continue
             away = abs((columns[first].x0 + columns[last].x1) / 2 - segment.center)
-            printed = abs((under[0].segment.x0 + under[-1].segment.x1) / 2 - segment.center)
-            if min(away, printed) < nearest:
-                nearest, best = min(away, printed), list(range(first, last + 1))
+            if under:
+                away = min(away, abs((under[0].segment.x0 + under[-1].segment.x1) / 2 - segment.center))
+            if away < nearest:
+                nearest, best = away, list(range(first, last + 1))
     return best
 
 

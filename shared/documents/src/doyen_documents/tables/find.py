@@ -17,12 +17,12 @@ from doyen_documents.tables.lines import (
     PROSE_LINES,
     Row,
     Segment,
+    clean_words,
     is_marker,
     print_lines,
     prose_blocks,
     rows_of,
     segments_of,
-    strip_leaders,
 )
 from doyen_documents.tables.model import Table, Word
 from doyen_documents.tables.rules import Rule, split_rules
@@ -49,7 +49,7 @@ def tables_of_words(
         for word in words
         if word.text.strip() and word.x1 > 0 and word.bottom > 0 and word.x0 < width and word.top < height
     )
-    words = strip_leaders(list(islice(on_page, MAX_WORDS)))
+    words = clean_words(list(islice(on_page, MAX_WORDS)))
     if len(words) < 4:
         return []
     level, upright = split_rules(rules)

@@ -26,6 +26,7 @@ NUMBER: Final = re.compile(
 SIGNS: Final = frozenset(("$", "€", "£", "¥", "US$"))
 BLANK: Final = re.compile(r"[-–—−.…:*x]{1,3}|n/?a\.?|N/?A|nil|c|[☐☒☑✓✔✗✘●○■□]|\(-\)|\(–\)|\$", re.I)
 MARKER: Final = re.compile(r"[•●■▪◦○–—\-*·►➢]|\(?([a-z]|[ivx]{1,4}|\d{1,2})[.)]|\d{1,2}(\.\d{1,2})+\.", re.I)
+_PARTS: Final = re.compile(r"\S+?[\d)%](?=[$€£¥]$)|\S+")
 LEADER: Final = re.compile(r"[.…·_]{3,}|…+")
 
 
@@ -87,26 +88,24 @@ class Row:
         return (self.top + self.bottom) / 2
 
 
-def strip_leaders(words: Sequence[Word]) -> list[Word]:
-    """The words without dot leaders; a word that ends in one keeps its letters (the box is cut in proportion)."""
+def clean_words(words: Sequence[Word]) -> list[Word]:
+    """The words without dot leaders, and with a currency sign that touches the figure before it on its own.
+
+    Boxes of the parts are cut in proportion to their letters.
+    """
     kept: list[Word] = []
     for word in words:
-        text = LEADER.sub(" ", word.text).strip()
-        if text == word.text:
+        parts = _PARTS.findall(LEADER.sub(" ", word.text))
+        if parts == [word.text]:
             kept.append(word)
-        elif text and " " not in text:
-            at = word.text.index(text)
-            width = (word.x1 - word.x0) / len(word.text)
-            x0 = word.x0 + at * width
-            kept.append(word._replace(text=text, x0=x0, x1=x0 + len(text) * width))
-        elif text:
-            at, width = 0, (word.x1 - word.x0) / len(word.text)
-            for part in text.split():
-                at = word.text.index(part, at)
-                kept.append(
-                    word._replace(text=part, x0=word.x0 + at * width, x1=word.x0 + (at + len(part)) * width)
-                )
-                at += len(part)
+            continue
+        at, width = 0, (word.x1 - word.x0) / len(word.text)
+        for part in parts:
+            at = word.text.index(part, at)
+            kept.append(
+                word._replace(text=part, x0=word.x0 + at * width, x1=word.x0 + (at + len(part)) * width)
+            )
+            at += len(part)
     return kept
 
 
