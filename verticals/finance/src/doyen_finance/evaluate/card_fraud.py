@@ -16,7 +16,7 @@ from doyen_evaluation.resample import interval
 from doyen_finance.risk.calibration import calibration_error
 from doyen_finance.risk.features import features
 from doyen_finance.risk.fraud import ALERT_RISK, Scores, fit_fraud
-from doyen_finance.risk.ranking import ranking
+from doyen_finance.risk.ranking import Ranker
 from doyen_finance.risk.transactions import Transactions, read_transactions
 from doyen_finance.risk.weeks import WEEK, Weeks, card_precision, split
 from doyen_finance.risk.windows import DAY
@@ -83,8 +83,7 @@ def figures(run: Run, *, draws: int = DRAWS, seed: int = SEED) -> dict[str, Any]
         "removed_known_cards_rows": run.weeks.removed, "seed": seed,
         "train_rows_repeated_with_short_delay": run.history < _ENOUGH_HISTORY, "flags": list(data.flags),
     }  # fmt: skip
-    ours = ranking(fraud, run.ours.score, np.ones(len(test)))
-    floor = ranking(fraud, run.forest, np.ones(len(test)))
+    ours, floor = Ranker(fraud, run.ours.score)(), Ranker(fraud, run.forest)()
     if ours is None or floor is None:
         result["reason"] = "the test week lacks a class, so that no ranking can be judged"
         return result | dict.fromkeys(
@@ -123,12 +122,13 @@ def _bootstrap(
 ) -> tuple[dict[str, Any], dict[str, tuple[float, float]]]:
     """Intervals over cards drawn with replacement, the same draws for both models (paired)."""
     rng = np.random.default_rng(seed)
+    rank_ours, rank_forest = Ranker(fraud, run.ours.score), Ranker(fraud, run.forest)
     _, code = np.unique(card, return_inverse=True)
     count = int(code.max()) + 1
     drawn: dict[str, list[float]] = {"auc": [], "ap": [], "rf_auc": [], "rf_ap": []}
     for _ in range(draws):
         weight = rng.multinomial(count, np.full(count, 1 / count))[code].astype(np.float64)
-        ours, floor = ranking(fraud, run.ours.score, weight), ranking(fraud, run.forest, weight)
+        ours, floor = rank_ours(weight), rank_forest(weight)
         if ours is not None and floor is not None:
             for name, value in zip(drawn, (*ours, *floor), strict=True):
                 drawn[name].append(value)

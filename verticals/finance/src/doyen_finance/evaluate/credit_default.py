@@ -12,7 +12,7 @@ from doyen_finance import weights
 from doyen_finance.risk.calibration import calibration_error
 from doyen_finance.risk.clients import PROTECTED, Clients, read_clients
 from doyen_finance.risk.credit import CreditModel, load_credit
-from doyen_finance.risk.ranking import ranking
+from doyen_finance.risk.ranking import Ranker
 from doyen_schemas import DoyenError
 
 DRAWS: Final = 1000
@@ -28,7 +28,7 @@ def evaluate_file(data: Path, limit: int | None = None) -> dict[str, Any]:
 
 
 def figures(clients: Clients, model: CreditModel, limit: int | None = None) -> dict[str, Any]:
-    """AUC and calibration with intervals over drawn clients; null, with a reason, where a class is absent."""
+    """AUC with intervals over drawn clients, and calibration; null, with a reason, where a class is absent."""
     if clients.label is None:
         raise DoyenError("FIN-076", "the file has no column Default.", "Evaluation needs labels.")
     rows = slice(0, limit)
@@ -39,20 +39,20 @@ def figures(clients: Clients, model: CreditModel, limit: int | None = None) -> d
         "seen_rows_scored_by": "the fold that held them out", "seed": SEED, "flags": list(clients.flags),
         "ece": calibration_error(label, scores.risk),
     }  # fmt: skip
-    ours, floor = (ranking(label, score, np.ones(len(label))) for score in (scores.score, scores.floor))
+    rank_ours, rank_floor = Ranker(label, scores.score), Ranker(label, scores.floor)
+    ours, floor = rank_ours(), rank_floor()
     if ours is None or floor is None:
         result["reason"] = "the file lacks a class, so that no ranking can be judged"
         return result | {"auc": None, "floor": None, "ci95": {}}
     rng = np.random.default_rng(SEED)
-    drawn: dict[str, list[float]] = {"auc": [], "ece": [], "minus_floor_auc": []}
+    drawn: dict[str, list[float]] = {"auc": [], "minus_floor_auc": []}
     for _ in range(DRAWS):
         picked = rng.integers(len(label), size=len(label))
         weight = np.bincount(picked, minlength=len(label)).astype(np.float64)
-        again, beside = (ranking(label, score, weight) for score in (scores.score, scores.floor))
+        again, beside = rank_ours(weight), rank_floor(weight)
         if again is not None and beside is not None:
             drawn["auc"].append(again.auc)
             drawn["minus_floor_auc"].append(again.auc - beside.auc)
-            drawn["ece"].append(calibration_error(label[picked], scores.risk[picked]))
     result |= {
         "auc": ours.auc, "ap": ours.ap, "floor": {"logistic_regression_auc": floor.auc, "majority_auc": 0.5},
         "minus_floor_auc": ours.auc - floor.auc,
@@ -72,7 +72,7 @@ def _by_sex(
     found: dict[str, dict[str, float | int | None]] = {}
     for value in np.unique(sex):
         at = sex == value
-        judged = ranking(label[at], score[at], np.ones(int(at.sum())))
+        judged = Ranker(label[at], score[at])()
         found[str(int(value))] = {
             "n": int(at.sum()), "auc": None if judged is None else judged.auc,
             "default_rate": float(label[at].mean()), "mean_risk": float(risk[at].mean()),

@@ -5,7 +5,6 @@ Trained and measured on simulated transfers only. Shape legend: N transfers, C c
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from doyen_finance.risk import stored
 from doyen_finance.risk.aml_patterns import FEATURES, Candidate, candidates
 from doyen_finance.risk.simulate_transfers import TYPOLOGIES
 from doyen_finance.risk.transfers import Transfers
@@ -71,38 +71,20 @@ class AmlModel:
 
     def save(self, folder: Path) -> None:
         """``aml.safetensors`` and ``aml.json``."""
-        from safetensors.numpy import save_file
-
-        folder.mkdir(parents=True, exist_ok=True)
         tensors: dict[str, NDArray[Any]] = {}
         for typology, trees in self.trees.items():
             tensors |= trees.tensors(typology) | {f"{typology}.start": np.array([self.starts[typology]])}
-        save_file(
-            {n: np.ascontiguousarray(array) for n, array in tensors.items()}, folder / "aml.safetensors"
-        )
-        (folder / "aml.json").write_text(json.dumps({"features": FEATURES, **self.trained}, indent=1) + "\n")
+        stored.write(folder, "aml", tensors, FEATURES, self.trained)
 
 
 def load_aml(folder: Path) -> AmlModel:
     """Raises FIN-075 (weights incomplete or of other features)."""
-    from safetensors.numpy import load_file
-
-    try:
-        tensors = load_file(folder / "aml.safetensors")
-        config = json.loads((folder / "aml.json").read_text())
-        if tuple(config.pop("features")) != FEATURES:
-            raise DoyenError("FIN-075", "aml.json is of other features.", "Install the weights anew.")
-        return AmlModel(
-            {typology: Trees.load(tensors, typology, len(FEATURES)) for typology in TYPOLOGIES},
-            {typology: float(tensors[f"{typology}.start"][0]) for typology in TYPOLOGIES},
-            config,
-        )
-    except (OSError, KeyError, ValueError) as error:
-        raise DoyenError(
-            "FIN-075",
-            f"laundering weights cannot be read: {type(error).__name__}.",
-            "Install the weights anew.",
-        ) from None
+    tensors, config = stored.read(folder, "aml", FEATURES)
+    return AmlModel(
+        {typology: Trees.load(tensors, typology, len(FEATURES)) for typology in TYPOLOGIES},
+        {typology: float(tensors[f"{typology}.start"][0]) for typology in TYPOLOGIES},
+        config,
+    )
 
 
 def fit_aml(worlds: Sequence[Transfers], *, seed: int, trained: dict[str, Any] | None = None) -> AmlModel:

@@ -6,7 +6,6 @@ training file is a cross-validation. Shape legend: N clients, F features, K fold
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -14,6 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from doyen_finance.risk import stored
 from doyen_finance.risk.calibration import Calibration, fit_isotonic
 from doyen_finance.risk.clients import FEATURES, MONTHS, Clients
 from doyen_finance.risk.fraud import Reason
@@ -112,9 +112,6 @@ class CreditModel:
 
     def save(self, folder: Path) -> None:
         """``credit.safetensors`` and ``credit.json``."""
-        from safetensors.numpy import save_file
-
-        folder.mkdir(parents=True, exist_ok=True)
         tensors: dict[str, NDArray[Any]] = {
             "starts": self.starts, "floor": self.floor_KF, "reference": self.reference,
             "digests": self.digests, "folds": self.folds,
@@ -123,35 +120,26 @@ class CreditModel:
             tensors |= trees.tensors(f"trees{number}")
         for number, calibration in enumerate(self.calibrations):
             tensors |= {f"{name}{number}": array for name, array in calibration.tensors().items()}
-        save_file(
-            {n: np.ascontiguousarray(array) for n, array in tensors.items()}, folder / "credit.safetensors"
-        )
-        (folder / "credit.json").write_text(json.dumps({"features": _NAMES, **self.trained}, indent=1) + "\n")
+        stored.write(folder, "credit", tensors, _NAMES, self.trained)
 
 
 def load_credit(folder: Path) -> CreditModel:
     """Raises FIN-075 (weights incomplete or of other features)."""
-    from safetensors.numpy import load_file
-
-    try:
-        tensors = load_file(folder / "credit.safetensors")
-        config = json.loads((folder / "credit.json").read_text())
-        if tuple(config.pop("features")) != _NAMES:
-            raise DoyenError("FIN-075", "credit.json is of other features.", "Install the weights anew.")
-        count = len(tensors["starts"])
-        return CreditModel(
-            tuple(Trees.load(tensors, f"trees{number}", len(_NAMES)) for number in range(count)),
-            tensors["starts"],
-            tuple(
-                Calibration(tensors[f"calibration.score{number}"], tensors[f"calibration.probability{number}"])
-                for number in range(count + 1)
-            ),
-            tensors["floor"], tensors["reference"], tensors["digests"], tensors["folds"], config,
-        )  # fmt: skip
-    except (OSError, KeyError, ValueError) as error:
-        raise DoyenError(
-            "FIN-075", f"credit weights cannot be read: {type(error).__name__}.", "Install the weights anew."
-        ) from None
+    tensors, config = stored.read(folder, "credit", _NAMES)
+    count = len(tensors["starts"])
+    return CreditModel(
+        tuple(Trees.load(tensors, f"trees{number}", len(_NAMES)) for number in range(count)),
+        tensors["starts"],
+        tuple(
+            Calibration(tensors[f"calibration.score{number}"], tensors[f"calibration.probability{number}"])
+            for number in range(count + 1)
+        ),
+        tensors["floor"],
+        tensors["reference"],
+        tensors["digests"],
+        tensors["folds"],
+        config,
+    )
 
 
 def fit_credit(clients: Clients, *, seed: int, trained: dict[str, Any] | None = None) -> CreditModel:

@@ -5,7 +5,6 @@ Shape legend: N transactions, F features, S scenarios.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -13,6 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from doyen_finance.risk import stored
 from doyen_finance.risk.calibration import Calibration, fit_isotonic, log_odds
 from doyen_finance.risk.features import DAYS, GROUPS, NAMES
 from doyen_finance.risk.network import Network, fit_network
@@ -106,40 +106,26 @@ class FraudModel:
 
     def save(self, folder: Path) -> None:
         """``fraud.safetensors`` and ``fraud.json``."""
-        from safetensors.numpy import save_file
-
-        folder.mkdir(parents=True, exist_ok=True)
         tensors = {
             **self.forest.tensors("forest"), **self.boosted.tensors("boosted"), **self.network.tensors(),
             **self.calibration.tensors(), "reference": self.reference,
             "boosted_start": np.array([self.boosted_start]),
         }  # fmt: skip
-        save_file(
-            {name: np.ascontiguousarray(array) for name, array in tensors.items()},
-            folder / "fraud.safetensors",
-        )
-        (folder / "fraud.json").write_text(json.dumps({"features": NAMES, **self.trained}, indent=1) + "\n")
+        stored.write(folder, "fraud", tensors, NAMES, self.trained)
 
 
 def load_fraud(folder: Path) -> FraudModel:
     """Raises FIN-075 (weights incomplete or of other features)."""
-    from safetensors.numpy import load_file
-
-    try:
-        tensors = load_file(folder / "fraud.safetensors")
-        config = json.loads((folder / "fraud.json").read_text())
-        if tuple(config.pop("features")) != NAMES:
-            raise DoyenError("FIN-075", "fraud.json is of other features.", "Install the weights anew.")
-        return FraudModel(
-            Trees.load(tensors, "forest", len(NAMES)), Trees.load(tensors, "boosted", len(NAMES)),
-            float(tensors["boosted_start"][0]), Network.load(tensors, len(NAMES)),
-            Calibration(tensors["calibration.score"], tensors["calibration.probability"]),
-            tensors["reference"], config,
-        )  # fmt: skip
-    except (OSError, KeyError, ValueError) as error:
-        raise DoyenError(
-            "FIN-075", f"fraud weights cannot be read: {type(error).__name__}.", "Install the weights anew."
-        ) from None
+    tensors, config = stored.read(folder, "fraud", NAMES)
+    return FraudModel(
+        Trees.load(tensors, "forest", len(NAMES)),
+        Trees.load(tensors, "boosted", len(NAMES)),
+        float(tensors["boosted_start"][0]),
+        Network.load(tensors, len(NAMES)),
+        Calibration(tensors["calibration.score"], tensors["calibration.probability"]),
+        tensors["reference"],
+        config,
+    )
 
 
 def fit_fraud(

@@ -12,7 +12,7 @@ from doyen_finance.risk.aml_patterns import candidates
 from doyen_finance.risk.calibration import calibration_error
 from doyen_finance.risk.features import features
 from doyen_finance.risk.fraud import FraudModel
-from doyen_finance.risk.ranking import ranking
+from doyen_finance.risk.ranking import Ranker
 from doyen_finance.risk.simulate_transfers import TYPOLOGIES
 from doyen_finance.risk.transactions import Transactions
 from doyen_finance.risk.transfers import Transfers
@@ -22,9 +22,9 @@ from doyen_finance.risk.weeks import card_precision, split
 def measure_fraud(model: FraudModel, data: Transactions) -> dict[str, Any]:
     """Figures on the last week of a simulated world; the floor ranks by amount."""
     rows = split(data).test
-    label, one = data.fraud[rows], np.ones(len(rows))
+    label = data.fraud[rows]
     scores = model.scores(features(data)[rows])
-    ours, amount = ranking(label, scores.score, one), ranking(label, data.cents[rows].astype(np.float64), one)
+    ours, amount = Ranker(label, scores.score)(), Ranker(label, data.cents[rows].astype(np.float64))()
     cards = card_precision(data.day[rows], data.customer[rows], label, scores.score)
     return {
         "simulated": True, "n": len(rows), "frauds": int(label.sum()),
@@ -49,11 +49,12 @@ def measure_aml(model: AmlModel, data: Transfers, *, draws: int = 200, seed: int
         kept = (data.typology == typology) | (data.typology == "")
         label = (data.typology[kept] == typology).astype(np.int64)
         score, amount, source = by_typology[typology][kept], data.amount[kept], data.source[kept]
-        ours, floor = (ranking(label, values, np.ones(len(label))) for values in (score, amount))
+        rank = Ranker(label, score)
+        ours, floor = rank(), Ranker(label, amount)()
         again = []
         for _ in range(draws):
             weight = rng.multinomial(len(data.accounts), np.full(len(data.accounts), 1 / len(data.accounts)))
-            drawn = ranking(label, score, weight[source].astype(np.float64))
+            drawn = rank(weight[source].astype(np.float64))
             again.append(np.nan if drawn is None else drawn.ap)
         result[typology] = {
             "pr_auc": ours and ours.ap, "ci95": interval(np.array(again)), "transfers": int(label.sum()),

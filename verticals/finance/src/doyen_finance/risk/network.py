@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from doyen_schemas import DoyenError
+from doyen_finance.risk.stored import Tensors, unusable
 
 Floats = NDArray[np.float32]
 
@@ -53,18 +53,11 @@ class Network:
         return {f"network.{name}": getattr(self, name) for name in _ARRAYS}
 
     @classmethod
-    def load(cls, tensors: dict[str, NDArray[Any]], features: int) -> Self:
+    def load(cls, tensors: Tensors, features: int) -> Self:
         """Raises FIN-075: an array is missing or of another width."""
-        try:
-            made = cls(*(tensors[f"network.{name}"].astype(np.float32) for name in _ARRAYS))
-        except KeyError as error:
-            raise DoyenError(
-                "FIN-075", f"the weights lack {error.args[0]}.", "Install the weights anew."
-            ) from None
+        made = cls(*(tensors[f"network.{name}"].astype(np.float32) for name in _ARRAYS))
         if made.mean.shape != (2 * features,) or made.b3.shape != (1 + SCENARIOS,):
-            raise DoyenError(
-                "FIN-075", "the network has another width than the features.", "Install the weights anew."
-            )
+            raise unusable("the network has another width than the features.")
         return made
 
 

@@ -22,8 +22,8 @@ from doyen_finance.risk.transfers import Transfers
 from doyen_finance.risk.weeks import WEEK
 
 SEED: Final = 0
-FRAUD_WORLDS: Final = (0, 1, 2, 3)
-FRAUD_TEST: Final = (100, 101, 102)
+FRAUD_WORLDS: Final = (0, 1, 2)
+FRAUD_TEST: Final = (100, 101)
 AML_WORLDS: Final = (0, 1)
 AML_TEST: Final = (0, 100, 101)
 """Seed 0 is trained on too: there the test has the other half of the accounts."""

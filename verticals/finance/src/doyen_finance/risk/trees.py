@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from doyen_schemas import DoyenError
+from doyen_finance.risk.stored import Tensors, unusable
 
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
 Floats = NDArray[np.float64]
-_BLOCK = 8192
+_CELLS = 200_000
 _ARRAYS = ("roots", "feature", "threshold", "left", "right", "value")
 
 
@@ -52,20 +52,15 @@ class Trees:
         """The sum over the trees of the leaf that each row falls into, (N,)."""
         x_NF = np.ascontiguousarray(x_NF, np.float32)
         found = np.empty(len(x_NF))
-        for start in range(0, len(x_NF), _BLOCK):
-            block = x_NF[start : start + _BLOCK]
-            rows = np.arange(len(block))
-            sums = np.zeros(len(block))
-            for root in self.roots:
-                node = np.full(len(block), root)
-                for _ in range(self.depth):
-                    below = block[rows, self.feature[node]] <= self.threshold[node]
-                    following = np.where(below, self.left[node], self.right[node])
-                    if (following == node).all():
-                        break
-                    node = following
-                sums += self.value[node]
-            found[start : start + _BLOCK] = sums
+        block = max(_CELLS // max(len(self.roots), 1), 1)
+        for start in range(0, len(x_NF), block):
+            x_BF = x_NF[start : start + block]
+            rows = np.arange(len(x_BF))
+            node_TB = np.repeat(self.roots[:, None], len(x_BF), axis=1)
+            for _ in range(self.depth):
+                below = x_BF[rows, self.feature[node_TB]] <= self.threshold[node_TB]
+                node_TB = np.where(below, self.left[node_TB], self.right[node_TB])
+            found[start : start + block] = self.value[node_TB].sum(0, dtype=np.float64)
         return found
 
     def mean(self, x_NF: NDArray[Any]) -> Floats:
@@ -78,15 +73,10 @@ class Trees:
         return arrays | {f"{prefix}.depth": np.array([self.depth], np.int32)}
 
     @classmethod
-    def load(cls, tensors: dict[str, NDArray[Any]], prefix: str, features: int) -> Self:
+    def load(cls, tensors: Tensors, prefix: str, features: int) -> Self:
         """Raises FIN-075: an array is missing, or a node points outside the arrays."""
-        try:
-            roots, feature, threshold, left, right, value = (tensors[f"{prefix}.{name}"] for name in _ARRAYS)
-            made = cls(roots, feature, threshold, left, right, value, int(tensors[f"{prefix}.depth"][0]))
-        except KeyError as error:
-            raise DoyenError(
-                "FIN-075", f"the weights lack {error.args[0]}.", "Install the weights anew."
-            ) from None
+        roots, feature, threshold, left, right, value = (tensors[f"{prefix}.{name}"] for name in _ARRAYS)
+        made = cls(roots, feature, threshold, left, right, value, int(tensors[f"{prefix}.depth"][0]))
         count = len(made.value)
         pointers = np.concatenate([made.roots, made.left, made.right])
         if (
@@ -94,9 +84,7 @@ class Trees:
             or pointers.max(initial=0) >= count
             or made.feature.max(initial=0) >= features
         ):
-            raise DoyenError(
-                "FIN-075", f"the trees {prefix} point outside their arrays.", "Install the weights anew."
-            )
+            raise unusable(f"the trees {prefix} point outside their arrays.")
         return made
 
 
