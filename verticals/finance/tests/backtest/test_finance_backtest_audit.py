@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from doyen_finance.backtest import walk
 from doyen_finance.backtest.audit import Finding, audit, permuted, with_planted_future
 from doyen_finance.backtest.membership import csi300_spells
 from doyen_finance.backtest.panel import KEY, wide
@@ -166,6 +168,19 @@ class TestBuiltIn:
     def test_a_planted_column_makes_the_ridge_fail(self, panel: pd.DataFrame) -> None:
         findings = audit(with_planted_future(strategy("ridge")), panel)
         assert {"rank_ic", "future_permuted", "embargo"} <= failed(findings)
+
+    def test_a_ridge_without_its_embargo_fails(
+        self, panel: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def late(dates: pd.DatetimeIndex) -> walk.Plan:
+            choice, folds = plan(dates)
+            return walk.Plan(
+                choice, tuple(dataclasses.replace(fold, train_stop=fold.start) for fold in folds)
+            )
+
+        plan = walk.plan
+        monkeypatch.setattr(walk, "plan", late)
+        assert "embargo" in failed(audit(strategy("ridge"), panel))
 
     @pytest.mark.slow
     def test_the_network_passes(self, panel: pd.DataFrame) -> None:

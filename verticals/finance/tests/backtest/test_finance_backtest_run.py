@@ -55,14 +55,14 @@ class TestStocks:
     def test_the_planted_reversal_is_found_and_the_figures_agree_with_each_other(
         self, result: Backtest
     ) -> None:
-        ridge, nets = result.models
+        ridge, nets, floor = result.models
         assert ridge.mean.figures["rank_ic"] > 0.01
         assert [run.seed for run in nets.seeds] == [0, 1]
         for model in result.models:
             for run in [model.mean, *model.seeds]:
                 figures = run.figures
                 difference = run.returns - result.benchmarks["index"]
-                if run.seed is not None or model is ridge:
+                if run.seed is not None or len(model.seeds) == 1:
                     assert figures["excess_index"] == pytest.approx(difference.mean() * 242)
                 assert figures["excess_index_before_costs"] == pytest.approx(
                     figures["excess_index"] + figures["cost_drag"]
@@ -71,13 +71,16 @@ class TestStocks:
                 assert run.ci95["rank_ic"].low < figures["rank_ic"] < run.ci95["rank_ic"].high
         mean = np.mean([run.figures["rank_ic"] for run in nets.seeds])
         assert nets.mean.figures["rank_ic"] == pytest.approx(mean)
-        assert result.trials == 4 + 2
+        assert result.trials == 1 + 4 + 2
+        assert floor.name == "reversal"
 
     def test_the_meta_says_what_it_rests_on(self, result: Backtest, bars_file: Path) -> None:
         meta = result.meta
         assert meta["universe"]["point_in_time"] is True
         assert meta["universe"]["survivorship"] == "survivor-reduced"
         assert meta["universe"]["coverage"]["2018"] == pytest.approx(64 / 300, abs=0.001)
+        assert meta["universe"]["list_members"] == 64
+        assert meta["universe"]["list_dates"][0] < "2015-01-01"
         assert meta["windows"]["test"][0] == "2018-07-02"
         assert {"thin_coverage"} <= {flag.kind for flag in result.flags}
         assert meta["data"]["file"] == bars_file.name
@@ -227,7 +230,7 @@ class TestReport:
         assert result.verdict in page
         assert "script" not in names
         assert not any({"src", "style", "href"} & set(attributes) for _, attributes in tags.seen)
-        assert names.count("polyline") == 2 * (2 + 1 + 2 + 1)
+        assert names.count("polyline") == 2 * (2 + 1 + 2 + 1 + 1)
         assert "survivor-reduced" in page
 
     def test_a_hostile_file_name_stays_text(self, result: Backtest) -> None:

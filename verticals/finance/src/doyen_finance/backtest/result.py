@@ -22,7 +22,7 @@ from doyen_finance.backtest.figures import (
 from doyen_finance.backtest.panel import Floats
 
 NO_EXCESS: Final = "There is no excess return after costs."
-NOT_TOLD_APART: Final = "There is no excess return after costs that can be told apart from chance."
+NOT_TOLD_APART: Final = f"{NO_EXCESS} The difference that is there cannot be told apart from chance."
 TOO_GOOD: Final = 0.07
 """Published models reach a rank IC of .03 to .07 on the CSI 300; more comes from a leak far oftener than from skill."""
 CLAIM: Final = {

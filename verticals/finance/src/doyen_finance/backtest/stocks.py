@@ -13,6 +13,7 @@ import pandas as pd
 from doyen_finance.backtest import membership
 from doyen_finance.backtest.bars import Flag, read_bars
 from doyen_finance.backtest.figures import DAYS, daily_ic, ic_figures
+from doyen_finance.backtest.floor import ReversalFloor
 from doyen_finance.backtest.index import SOURCE as INDEX_SOURCE
 from doyen_finance.backtest.index import index_returns
 from doyen_finance.backtest.inputs import inputs_of
@@ -72,15 +73,17 @@ def backtest_stocks(
         scores = walk_forward(inputs, learner)
         return _outcome(scores, panel, first, benchmarks, rules, learner.chosen(), seed)
 
+    floor, floor_ic = run(ReversalFloor(), None)
     ridge, ridge_ic = run(RidgeLearner(), None)
     say(f"ridge: rank IC {ridge.figures['rank_ic']:.4f}")
     others = [run(RidgeLearner((penalty,)), None)[0] for penalty in PENALTIES]
     networks, network_ic, most_epochs = _networks(run, seeds, say)
-    trials = len(PENALTIES) + seeds * most_epochs
-    sharpes = [_daily_sharpe(trial.returns - benchmarks["index"]) for trial in [*others, *networks]]
+    trials = 1 + len(PENALTIES) + seeds * most_epochs
+    sharpes = [_daily_sharpe(trial.returns - benchmarks["index"]) for trial in [floor, *others, *networks]]
     models = [
         _model("ridge", f"ridge regression on {inputs.factors_TNF.shape[-1]} ranked factors", [ridge], ridge_ic, benchmarks, trials, sharpes),
         _model("network", "patch transformer on 60 days of four ranked channels, with the factors", networks, network_ic, benchmarks, trials, sharpes),
+        _model("reversal", "the floor: last week's losers first, nothing fitted", [floor], floor_ic, benchmarks, trials, sharpes),
     ]  # fmt: skip
     meta = _meta(path, sha256, bars, spells, panel, index, rules, seeds)
     if meta["universe"]["survivorship"] != "complete":
@@ -150,13 +153,13 @@ def _meta(
     choice, folds = plan(panel.dates)
     day = [f"{date:%Y-%m-%d}" for date in panel.dates]
     coverage = _coverage(panel)
-    listed, as_of = _list_date(spells, panel.symbols)
+    listed, as_of = _list_dates(spells, panel.symbols)
     return {
         "data": {"file": path.name, "sha256": sha256, "rows": len(bars), "stocks": len(panel.symbols), "from": day[0], "to": day[-1]},
         "universe": {
             "index": "CSI 300", "source": membership.SOURCE, "point_in_time": True, "coverage": coverage,
             "survivorship": "complete" if min(coverage.values()) >= 0.99 else "survivor-reduced",
-            "list_date": as_of, "list_members": listed,
+            "list_dates": as_of, "list_members": listed,
         },
         "benchmark_source": {"name": index, "source": INDEX_SOURCE},
         "windows": {
@@ -176,12 +179,14 @@ def _coverage(panel: Panel) -> dict[str, float]:
     }
 
 
-def _list_date(spells: pd.DataFrame, symbols: Sequence[str]) -> tuple[int, str]:
-    """How many of the file's names were members on the day whose membership they fit best, and that day."""
-    mine = spells[spells["ts_code"].isin(symbols)]
-    days = pd.DatetimeIndex(np.unique(spells["start"]))
-    counts = membership.members(mine, days, sorted(mine["ts_code"].unique())).sum(1)
-    return int(counts.max()), f"{days[int(counts.argmax())]:%Y-%m-%d}"
+def _list_dates(spells: pd.DataFrame, symbols: Sequence[str]) -> tuple[int, list[str]]:
+    """How many of the file's names were members when the membership fitted them best, and from when to when."""
+    days = pd.DatetimeIndex(np.unique(np.concatenate([spells["start"], spells["stop"].dropna()])))
+    counts = membership.members(spells, days, list(symbols)).sum(1)
+    first = int(counts.argmax())
+    changed = np.flatnonzero(counts[first:] < counts[first])
+    until = f"{days[first + changed[0]] - pd.Timedelta(days=1):%Y-%m-%d}" if len(changed) else "now"
+    return int(counts.max()), [f"{days[first]:%Y-%m-%d}", until]
 
 
 def _thin(meta: dict[str, Any]) -> Flag:
@@ -189,8 +194,8 @@ def _thin(meta: dict[str, Any]) -> Flag:
     worst = min(universe["coverage"].values())
     return Flag(
         "thin_coverage", round((1 - worst) * _MEMBERS),
-        f"survivor-reduced: the file's names fit the membership of {universe['list_date']} best; members that left before "
-        f"are missing (coverage {worst:.0%} in the thinnest year). Returns are flattered by it.",
+        f"survivor-reduced: the file's names fit the membership of {' to '.join(universe['list_dates'])} best; members "
+        f"that left before are missing (coverage {worst:.0%} in the thinnest year). Returns are flattered by it.",
     )  # fmt: skip
 
 
