@@ -36,6 +36,8 @@ def models() -> list[Model]:
     [
         (lambda df: df.drop(columns="ds"), "FIN-050"),
         (lambda df: df.assign(ds="never"), "FIN-050"),
+        (lambda df: df.assign(ds=range(len(df))), "FIN-050"),
+        (lambda df: df.assign(ds=["2024-01-01T00:00+01:00", "2024-07-01T00:00+02:00"] * 50), "FIN-050"),
         (lambda df: pd.concat([df, df[-1:]]), "FIN-051"),
         (lambda df: df.assign(y=df["y"].where(df.index != 7)), "FIN-052"),
         (lambda df: df.assign(y=df["y"].where(df.index != 7, np.inf)), "FIN-052"),
@@ -66,6 +68,13 @@ def test_missing_steps_and_constant_series_are_flagged_and_nothing_is_filled() -
     assert series[0].ds.is_monotonic_increasing
     assert [(flag.unique_id, flag.kind) for flag in flags] == [("a", "missing_steps"), ("b", "constant")]
     assert "2 steps at frequency B are missing, such as 2024-01-15, 2024-01-16" in flags[0].message
+
+
+def test_dates_may_be_written_as_exchanges_do() -> None:
+    (series,), _ = checked(
+        frame().assign(ds=lambda df: df["ds"].dt.strftime("%Y%m%d").astype(int)), at_least=5
+    )
+    assert series.ds[0] == pd.Timestamp("2024-01-01")
 
 
 def test_files_are_long_frames_or_bars(tmp_path: Path) -> None:

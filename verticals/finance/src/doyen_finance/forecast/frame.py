@@ -99,12 +99,20 @@ def checked(frame: pd.DataFrame, at_least: int, freq: str | None = None) -> tupl
 
 
 def _times(column: pd.Series[Any]) -> pd.Series[Any]:
-    times = pd.to_datetime(column, errors="coerce")
+    # Whole numbers are dates as exchanges write them (20251231), never nanoseconds since 1970.
+    written = None
+    if pd.api.types.is_numeric_dtype(column):
+        column, written = column.map("{:.0f}".format), "%Y%m%d"
+    try:
+        times = pd.to_datetime(column, errors="coerce", format=written)
+    except (ValueError, TypeError):  # time zones that change within the column
+        times = pd.Series(pd.NaT, index=column.index)
     wrong = int(times.isna().sum())
     if wrong:
         raise DoyenError(
-            "FIN-050", f"{wrong} of {len(column)} time stamps cannot be read.", "Write dates as 2025-12-31."
-        )
+            "FIN-050", f"{wrong} of {len(column)} time stamps cannot be read.",
+            "Write dates as 2025-12-31 or 20251231, all in one time zone.",
+        )  # fmt: skip
     return times.dt.tz_localize(None) if times.dt.tz is not None else times
 
 
