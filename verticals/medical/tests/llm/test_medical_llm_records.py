@@ -123,7 +123,11 @@ class TestFigures:
         assert found["mrr"] > found["baseline"]
         nothing = measure.tune(self.QUESTIONS, [[0.0] * 3] * 4)
         assert nothing["mrr"] == nothing["baseline"]
-        assert nothing["settings"] == {"weight": min(measure.WEIGHTS), "places": 1, "margin": 0.5}
+        assert nothing["settings"] == {
+            "weight": min(measure.WEIGHTS),
+            "places": 1,
+            "margin": min(measure.MARGINS),
+        }
 
     def test_written_sentences_are_counted_by_reason(self) -> None:
         found = measure.written(MANY[:2], lambda facts: [*prompt.steps(facts), "Give aspirin."], IS_TERM)
@@ -147,7 +151,7 @@ class TestCommands:
         asked: list[object] = []
         monkeypatch.setattr(reasoner, "load_reasoner", lambda adapter: asked.append(adapter) or _Stub())
         monkeypatch.setattr(
-            measure, "dev_questions", lambda knowledge, cases, limit: TestFigures.QUESTIONS[:limit]
+            measure, "dev_questions", lambda knowledge, cases, limit, most: TestFigures.QUESTIONS[:limit]
         )
         monkeypatch.setattr(measure, "read_cases", lambda data, knowledge: [])
         return asked

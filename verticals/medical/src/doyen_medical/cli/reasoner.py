@@ -19,6 +19,7 @@ TUNED_ON = 3
 Data = Annotated[Path, typer.Option("--data", help="The development cases, JSON lines.")]
 Adapter = Annotated[Path | None, typer.Option(help="An adapter folder; the shipped one by default.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Only the first N cases.")]
+Most = Annotated[int, typer.Option(min=1, help="Cases of one disease and paper at most.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -51,7 +52,7 @@ def records(
     built = {
         "train": build_records([q for fold, q in found if fold != TUNED_ON], is_term, seed),
         "dev": build_records(
-            dev_questions(knowledge, read_cases(data, knowledge), limit=6 * dev_records), is_term, seed + 1
+            dev_questions(knowledge, read_cases(data, knowledge), 6 * dev_records, most=1), is_term, seed + 1
         ),
     }
     kept = {"train": built["train"].records, "dev": sample(built["dev"].records, dev_records, seed + 2)}
@@ -101,6 +102,7 @@ def measure(
     adapter: Adapter = None,
     untuned: Annotated[bool, typer.Option("--untuned", help="Measure the base without an adapter.")] = False,
     limit: Limit = None,
+    most: Most = 10,
     explained: Annotated[
         int, typer.Option(min=0, help="Questions on which the model writes its steps, to be checked.")
     ] = 20,
@@ -110,7 +112,7 @@ def measure(
 
     Example: doyen medical reasoner measure --data dev.jsonl.gz --limit 300 --json
     """
-    _show(_measured(data, adapter, untuned, limit, explained), json)
+    _show(_measured(data, adapter, untuned, limit, most, explained), json)
 
 
 @app.command()
@@ -121,6 +123,7 @@ def decide(
     ] = None,
     adapter: Adapter = None,
     limit: Limit = None,
+    most: Most = 10,
     explained: Annotated[int, typer.Option(min=0, help="As for `measure`.")] = 20,
     json: Json = False,
 ) -> None:
@@ -132,14 +135,14 @@ def decide(
 
     from doyen_medical.llm.stage import decided
 
-    result = decided(_measured(data, adapter, False, limit, explained))
+    result = decided(_measured(data, adapter, False, limit, most, explained))
     if out is not None:
         out.write_text(dumps(result, indent=1) + "\n", encoding="utf-8")
     _show(result, json)
 
 
 def _measured(
-    data: Path, adapter: Path | None, untuned: bool, limit: int | None, explained: int
+    data: Path, adapter: Path | None, untuned: bool, limit: int | None, most: int, explained: int
 ) -> dict[str, Any]:
     from doyen_medical.knowledge.store import load_published
     from doyen_medical.llm import measure
@@ -150,7 +153,9 @@ def _measured(
     place = adapter or folder()
     settings = read_settings(place)
     model: Reasoner = load_reasoner(None if untuned else place)
-    questions: list[Question] = measure.dev_questions(knowledge, measure.read_cases(data, knowledge), limit)
+    questions: list[Question] = measure.dev_questions(
+        knowledge, measure.read_cases(data, knowledge), limit, most
+    )
     score: Score = model.letter_scores
     scores, seconds = measure.scores_of(questions, score, settings.margin, _say)
     close = [q for q, row in zip(questions, scores, strict=True) if row is not None]
@@ -159,6 +164,7 @@ def _measured(
         **measure.compare(questions, scores, settings),
         "settings": settings._asdict(),
         "untuned": untuned,
+        "cases_of_a_paper": most,
         "seconds_per_question": round(seconds, 3),
         "written": measure.written(close[:explained], model.steps, is_term),
         "knowledge_version": knowledge.version,

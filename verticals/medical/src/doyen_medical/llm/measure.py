@@ -30,13 +30,18 @@ Floats = NDArray[np.float64]
 Score = Callable[[Facts], list[float]]
 WEIGHTS: Final = (0.1, 0.25, 0.5, 1.0, 2.0)
 PLACES: Final = (1, 2, 4)
-MARGINS: Final = (0.5, 1.0)
+MARGINS: Final = (0.35, 0.7)
 """Natural logarithms of the first candidate's probability over the second's."""
 _LEVELS: Final = {"top1": 1, "top3": 3, "top10": 10}
 
 
-def dev_questions(knowledge: Knowledge, cases: Sequence[Case], limit: int | None = None) -> list[Question]:
-    """Questions of the protocol ``papers``: knowledge and patients without held-out papers and without the cases' own."""
+def dev_questions(
+    knowledge: Knowledge, cases: Sequence[Case], limit: int | None = None, most: int = 10
+) -> list[Question]:
+    """Questions of the protocol ``papers``: knowledge and patients without held-out papers and without the cases' own.
+
+    The first ``limit`` cases, of at most ``most`` of a disease and paper.
+    """
     from doyen_medical import weights
     from doyen_medical.cases import capped
     from doyen_medical.knowledge.purge import held_out
@@ -46,7 +51,7 @@ def dev_questions(knowledge: Knowledge, cases: Sequence[Case], limit: int | None
     annotations = knowledge.annotations.without_papers(lambda paper: held_out(paper) or paper in own)
     patients = [case for case in weights.patients() if case.paper not in own]
     ranker = weights.ranker(build(knowledge, annotations, patients))
-    return list(questions_of(ranker, capped(cases)[:limit]))
+    return list(questions_of(ranker, capped(cases, most)[:limit]))
 
 
 def scores_of(

@@ -1,9 +1,8 @@
 """Training records: a case, its steps where they are learned, and the letter of the right candidate.
 
-The candidates stand in an order drawn by the case's id, so that no letter is right more often. In one
-record of four the steps (symptom analysis, candidates, exclusion) are learned before the conclusion; the others ask
-for the conclusion at once, so that most of the loss is the letter's. A record whose steps do not pass the check, or
-whose table the prompt would misstate, is dropped and counted.
+The candidates stand in an order drawn by the case's id, so that no letter is right more often. In one record of four
+the steps (symptom analysis, candidates, exclusion) are learned before the conclusion; the others ask for the
+conclusion at once. A record whose steps do not pass the check, or that is too long, is dropped and counted.
 """
 
 from __future__ import annotations
