@@ -12,6 +12,7 @@ from typing import Final
 
 from doyen_documents.layout import Word
 from doyen_documents.pdf import to_page
+from doyen_finance.statements.concepts import concept_of
 from doyen_finance.statements.headings import column_labels, column_times
 from doyen_finance.statements.layout import Piece
 from doyen_finance.statements.layout import Row as LaidRow
@@ -32,7 +33,9 @@ _SHARES: Final = re.compile(
     re.IGNORECASE,
 )
 _SHARE_COLUMN: Final = re.compile(r"\bshares\b(?!['’])", re.IGNORECASE)
-_BEGINNING: Final = re.compile(r"\bbeginning\b|\bat (?:the )?start\b|期初|年初", re.IGNORECASE)
+_BEGINNING: Final = re.compile(
+    r"\bbeginning\b|\bat (?:the )?start\b|期初|年初|上年年末|上期期末", re.IGNORECASE
+)
 _ENDING: Final = re.compile(
     r"\bend(?:ing)? of\b|\bending (?:balance|of)|\bending\b|,? end\b|期末|年末", re.IGNORECASE
 )
@@ -74,21 +77,22 @@ def statement_of(drafted: Draft, fallback: Units | None, known: frozenset[date] 
     units = drafted.units or fallback or Units()
     if drafted.units is None:
         flags.append("scale_from_other_statements" if fallback else "scale_not_stated")
-    if len(segment.parts) > 1:
+    pages = tuple(dict.fromkeys(part.page.number for part in segment.parts))
+    if len(pages) > 1:
         flags.append("split_over_pages")
     if any(part.page.turn for part in segment.parts):
         flags.append("rotated_page")
     currency = _currency(drafted, flags)
     columns = _columns(drafted, known, flags)
     by_component = segment.title.kind == "equity" and all(column.period is None for column in columns)
-    laid = list(_laid_rows(segment, flags))
-    rows = _rows(laid)
+    laid = list(_laid_rows(drafted, known, flags))
+    rows = _rows(laid, segment.title.kind)
     values = list(_values(laid, rows, columns, units, currency, segment.title.kind, by_component))
     if any(value.period is None for value in values):
         flags.append("period_unknown")
     return Statement(
         kind=segment.title.kind, scope=segment.title.scope, title=segment.text,
-        pages=tuple(part.page.number for part in segment.parts), units=drafted.units_text[:300], currency=currency,
+        pages=pages, units=drafted.units_text[:300], currency=currency,
         columns=columns, rows=rows, values=tuple(values), flags=tuple(dict.fromkeys(flags)),
     )  # fmt: skip
 
@@ -164,28 +168,34 @@ def _by_weeks(known: frozenset[date]) -> bool:
 class _Laid:
     row: LaidRow
     page: PageLines
-    part: Part
     columns: dict[int, int]
+    periods: dict[int, Period | None]
 
 
-def _laid_rows(segment: Segment, flags: list[str]) -> Iterator[_Laid]:
+def _laid_rows(drafted: Draft, known: frozenset[date], flags: list[str]) -> Iterator[_Laid]:
+    """Rows with the statement's column and the period of each column of their part."""
+    segment = drafted.segment
     widest = max(segment.parts, key=lambda part: len(part.columns))
-    for part in segment.parts:
-        if len(part.columns) == len(widest.columns):
-            places = {i: i for i in range(len(part.columns))}
-        else:
-            places = {
-                i: min(range(len(widest.columns)), key=lambda j: abs(widest.columns[j].edge - c.edge))
-                for i, c in enumerate(part.columns)
-            }
-            if len(set(places.values())) < len(places):
-                flags.append("columns_not_matched")
-                continue
+    for part, times in zip(segment.parts, drafted.times, strict=True):
+        places = _places(part, widest)
+        if len(set(places.values())) < len(places):
+            flags.append("columns_not_matched")
+            continue
+        periods = {places[i]: _period(time, segment.title.kind, known) for i, time in enumerate(times)}
         for row in part.rows:
-            yield _Laid(row, part.page, part, places)
+            yield _Laid(row, part.page, places, periods)
 
 
-def _rows(laid: Sequence[_Laid]) -> tuple[Row, ...]:
+def _places(part: Part, widest: Part) -> dict[int, int]:
+    if len(part.columns) == len(widest.columns):
+        return {i: i for i in range(len(part.columns))}
+    edges = [column.edge for column in widest.columns]
+    return {
+        i: min(range(len(edges)), key=lambda j: abs(edges[j] - c.edge)) for i, c in enumerate(part.columns)
+    }
+
+
+def _rows(laid: Sequence[_Laid], kind: Kind) -> tuple[Row, ...]:
     """Rows with the sections above them: a label without numbers opens a section for deeper rows, or until the next."""
     rows: list[Row] = []
     stack: list[tuple[float, str, bool]] = []  # indent, label, whether a deeper row came
@@ -208,6 +218,7 @@ def _rows(laid: Sequence[_Laid]) -> tuple[Row, ...]:
                 path=path,
                 level=_level(x0, levels),
                 box=_box(item.row.box, item.page),
+                concept=concept_of(kind, label, path),
             )
         )
         if label and not item.row.cells:
@@ -251,7 +262,7 @@ def _values(
                 cell_unit = "shares"
             scale = {"currency": units.amounts, "shares": units.shares}.get(cell_unit, 1)
             value = number.value * scale if cell_unit != "percent" else number.value / 100
-            period = own_period if by_component else _row_period(row, columns[column].period, kind)
+            period = own_period if by_component else _row_period(row, item.periods.get(column), kind)
             yield Value(
                 row=row.index, column=column, raw=cell.text, value=value, is_nil=number.is_nil, unit=cell_unit,
                 scale=scale, currency=None if cell_unit in ("shares", "percent") else currency, period=period,

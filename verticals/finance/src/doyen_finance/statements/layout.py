@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby, pairwise
 from statistics import median
 from typing import Final, Literal, NamedTuple
@@ -25,6 +25,8 @@ EDGE: Final = 3.0
 MIN_ROWS: Final = 2
 # Rules are believed to part rows from so many rows on.
 RULED_ROWS: Final = 4
+# Lines further apart than this many heights have an empty line between them.
+EMPTY_LINE: Final = 1.9
 # A number that opens a line so near to the left edge is the rest of a broken label.
 MARGIN: Final = 36.0
 # A label that ends with one of these goes on.
@@ -286,6 +288,7 @@ def find_rows(lines: Sequence[Line], columns: Sequence[Column], rules: Sequence[
     _attach_beside(labels, numbers)
     levels = _row_rules(labels, numbers, rules)
     limit = columns[0].left if columns else float("inf")
+    context = _context(labels, numbers, limit)
     bands = [
         list(halves)
         for _, halves in groupby(labels, key=lambda half: sum(level < half.middle for level in levels))
@@ -296,10 +299,21 @@ def find_rows(lines: Sequence[Line], columns: Sequence[Column], rules: Sequence[
         # Before the first and after the last numbers stand headings and footnotes without rules between them.
         inner = with_numbers and with_numbers[0] < number < with_numbers[-1]
         if inner and sum(bool(half.cells) for half in band) < 2:
-            blocks.append(band)
+            blocks += _close_lines(band)
         else:
-            blocks += _join_labels(band, numbers, limit)
+            blocks += _join_labels(band, context)
     return _attach(blocks, numbers)
+
+
+def _close_lines(band: Sequence[_Half]) -> list[list[_Half]]:
+    """The lines between two rules, cut where a line is left empty."""
+    blocks = [[band[0]]]
+    for before, after in pairwise(band):
+        if after.bottom - before.bottom > EMPTY_LINE * before.height:
+            blocks.append([after])
+        else:
+            blocks[-1].append(after)
+    return blocks
 
 
 class Rule(NamedTuple):
@@ -351,22 +365,25 @@ def _attach_beside(labels: Sequence[_Half], numbers: Sequence[_Half]) -> None:
             over[0].cells = number.cells
 
 
-def _join_labels(labels: Sequence[_Half], numbers: Sequence[_Half], limit: float) -> list[list[_Half]]:
-    """The lines of each label."""
+def _context(labels: Sequence[_Half], numbers: Sequence[_Half], limit: float) -> _Context:
+    """What a table's labels say about how its rows are set."""
     pairs = list(pairwise(labels))
     full = sorted(after.bottom - before.bottom for before, after in pairs if before.cells and after.cells)
     # The closest full rows; a low quantile, for a stray pair must not set the rule.
     row_pitch = full[len(full) // 10] if full else 0.0
     right = max((label.words[-1].x1 for label in labels if label.words[-1].x1 < limit), default=0.0)
     starts = {round(after.x0) for before, after in pairs if before.cells and after.cells}
-    context = _Context(row_pitch, right, starts, numbers)
-    reasons = [_joined(before, after, context) for before, after in pairs]
-    # Numbers stand at the first or at the last line of labels, the same over a table: what reads on tells which.
-    first = sum(bool(b.cells) for (b, a), reason in zip(pairs, reasons, strict=True) if reason == "text")
-    last = sum(bool(a.cells) for (b, a), reason in zip(pairs, reasons, strict=True) if reason == "text")
+    context = _Context(row_pitch, right, starts, numbers, 0)
+    read_on = [(b, a) for b, a in pairs if _joined(b, a, context) == "text"]
+    return replace(context, numbers_first=sum(bool(b.cells) - bool(a.cells) for b, a in read_on))
+
+
+def _join_labels(labels: Sequence[_Half], context: _Context) -> list[list[_Half]]:
+    """The lines of each label."""
     blocks: list[list[_Half]] = [[label] for label in labels[:1]]
-    for (before, after), reason in zip(pairs, reasons, strict=True):
-        against = (before.cells and last > first) or (after.cells and first > last)
+    for before, after in pairwise(labels):
+        reason = _joined(before, after, context)
+        against = (before.cells and context.numbers_first < 0) or (after.cells and context.numbers_first > 0)
         taken = after.cells and any(half.cells for half in blocks[-1])
         if reason and not taken and not (against and reason == "space"):
             blocks[-1].append(after)
@@ -377,19 +394,23 @@ def _join_labels(labels: Sequence[_Half], numbers: Sequence[_Half], limit: float
 
 @dataclass(frozen=True, slots=True)
 class _Context:
-    """Of a table: distance of its rows, where its label column ends at least, where rows begin, its numbers."""
+    """Of a table: distance of its rows, where its label column ends at least, where rows begin, its numbers.
+
+    ``numbers_first``: labels of two lines with the numbers at the first, less those with them at the last.
+    """
 
     row_pitch: float
     right: float
     starts: set[int]
     numbers: Sequence[_Half]
+    numbers_first: int
 
 
 def _joined(before: _Half, after: _Half, table: _Context) -> Literal["middle", "text", "space", ""]:
     """Why two label lines are one label: numbers stand at its middle, the text reads on, or the lines are close."""
     height = before.height
     pitch = after.bottom - before.bottom
-    if (before.cells and after.cells) or pitch > 1.9 * height:
+    if (before.cells and after.cells) or pitch > EMPTY_LINE * height:
         return ""
     if any(before.middle + 0.3 * height < n.middle < after.middle - 0.3 * height for n in table.numbers):
         return "middle"
@@ -408,12 +429,13 @@ def _joined(before: _Half, after: _Half, table: _Context) -> Literal["middle", "
         return "text"
     indented = abs(after.x0 - before.x0) > 2 and round(after.x0) in table.starts
     # A label breaks only where its next word no longer fits.
-    fits = last.x1 + 0.25 * height + (first.x1 - first.x0) < table.right + 0.5
+    needed = height if _is_cjk(first.text[0]) else 0.25 * height + first.x1 - first.x0
+    fits = last.x1 + needed < table.right + 0.5
     if fits or indented:
         return ""
     if table.row_pitch and pitch < table.row_pitch - 0.4:
         return "space"
-    return "space" if first.text[0] in "(&$" or first.text[0].isdigit() else ""
+    return "space" if first.text[0] in "(（&$" or first.text[0].isdigit() else ""
 
 
 def _attach(blocks: Sequence[Sequence[_Half]], numbers: Sequence[_Half]) -> list[Row]:

@@ -17,6 +17,7 @@ from doyen_documents.pdf import page_records
 from doyen_documents.reader import file_bytes
 from doyen_documents.tables.model import Word
 from doyen_finance.statements.assemble import draft, fill_years, known_days, statement_of
+from doyen_finance.statements.checks import checked
 from doyen_finance.statements.layout import Rule, find_lines
 from doyen_finance.statements.model import PageSize, Report, Statement
 from doyen_finance.statements.page_text import page_texts
@@ -27,7 +28,7 @@ from doyen_schemas import DoyenError
 
 MAX_PAGES: Final = 120
 # A statement may go on over so many pages after its title's.
-FOLLOWING: Final = 4
+FOLLOWING: Final = 6
 MANY_AMOUNTS: Final = 15
 _AMOUNT: Final = re.compile(r"(?<![\w.,])\(?\d[\d,.]*\d\)?(?![\w,])")
 _OPEN_TITLE: Final = re.compile(r"statements?(?: of)?(?: \w+){0,5}\s*$", re.IGNORECASE)
@@ -126,7 +127,7 @@ def find_statements(pages: Sequence[PageLines], end: date | None) -> tuple[State
     scales = Counter(d.units for d in drafts if d.units)
     fallback = scales.most_common(1)[0][0] if scales else None
     known = known_days(drafts)
-    return tuple(statement_of(d, fallback, known) for d in drafts)
+    return tuple(checked(statement_of(d, fallback, known)) for d in drafts)
 
 
 def is_statement(segment: Segment) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 from doyen_finance.statements.layout import (
@@ -23,6 +25,8 @@ from doyen_finance.statements.titles import Title, is_end, title_of
 from doyen_finance.statements.units import units_of
 
 _YEAR: Final = re.compile(r"(?:19|20)\d\d")
+# Columns of two pages are the same where their right edges are so near.
+SAME_EDGE: Final = 6.0
 # Lines of running heads and feet: no number column reaches them.
 _RUNNING: Final = re.compile(
     r"table of contents|\d{1,4}|(?:page )?\d+ (?:of|/) \d+|[A-Za-z.,&' ]*\|? ?\d{4} form 10-[kq]( ?\| ?\d+)?|.*\bform 10-[kq]\b.{0,12}",
@@ -44,7 +48,7 @@ class PageLines:
 
 @dataclass(slots=True)
 class Part:
-    """A statement on one page: heading lines, what says the units, columns and rows."""
+    """A statement, or one table of it, on one page: heading lines, what says the units, columns and rows."""
 
     page: PageLines
     headings: list[Line]
@@ -74,11 +78,12 @@ def find_segments(pages: Sequence[PageLines]) -> list[Segment]:
     found: list[_Open] = []
     current: _Open | None = None
     last_page = 0
+    repeated = _repeated(pages)
     for page in pages:
         if page.number != last_page + 1:
             current = None
         last_page = page.number
-        lines = _without_running(page)
+        lines = _without_running(page, repeated)
         index = 0
         if current is not None:
             current.lines.append((page, []))
@@ -87,9 +92,15 @@ def find_segments(pages: Sequence[PageLines]) -> list[Segment]:
             if title is not None:
                 above = [line.text for line in lines[max(0, index - 3) : index]]
                 text = " ".join(line.text for line in lines[index : index + used])
+                index += used
+                if current is None and title.continued and _same(found, title, page):
+                    current = found[-1]  # its end line stood at the page's foot, as on every page
+                    current.lines.append((page, []))
+                    continue
+                if current is not None and title.continued and current.segment.title[:2] == title[:2]:
+                    continue
                 current = _Open(Segment(title, text, above), [(page, [])])
                 found.append(current)
-                index += used
                 continue
             line = lines[index]
             index += 1
@@ -105,15 +116,37 @@ def find_segments(pages: Sequence[PageLines]) -> list[Segment]:
     return [segment for opened in found if (segment := _close(opened)).parts]
 
 
-def _without_running(page: PageLines) -> list[Line]:
-    edge = 0.08 * page.height
+def _same(found: Sequence[_Open], title: Title, page: PageLines) -> bool:
+    """Whether a title continues the statement found last, on the page before or on this one."""
+    return (
+        bool(found)
+        and found[-1].segment.title[:2] == title[:2]
+        and page.number - found[-1].lines[-1][0].number <= 1
+    )
+
+
+def _repeated(pages: Sequence[PageLines]) -> set[str]:
+    """First and last lines, digits aside, that several pages share: running heads and feet."""
+    seen: Counter[str] = Counter()
+    for page in pages:
+        seen.update(
+            {_plain(line) for line in [*page.lines[:2], *page.lines[-2:]] if title_of(line.text) is None}
+        )
+    return {text for text, count in seen.items() if count >= max(3, len(pages) // 3)}
+
+
+def _plain(line: Line) -> str:
+    return re.sub(r"\d+", "#", line.text)
+
+
+def _without_running(page: PageLines, repeated: set[str]) -> list[Line]:
+    edge = 0.16 * page.height
     return [
         line
         for line in page.lines
-        if not (
-            _RUNNING.fullmatch(line.text.strip())
-            and (line.top < 2 * edge or line.bottom > page.height - 2 * edge)
-        )
+        if edge < line.top
+        and line.bottom < page.height - edge
+        or not (_RUNNING.fullmatch(line.text.strip()) or _plain(line) in repeated)
     ]
 
 
@@ -145,29 +178,72 @@ def _is_prose(lines: Sequence[Line]) -> bool:
 def _close(opened: _Open) -> Segment:
     segment = opened.segment
     for page, lines in opened.lines:
-        part = make_part(page, lines)
-        if part is None:
+        columns = segment.parts[-1].columns if segment.parts else []
+        parts = make_parts(page, lines, columns)
+        segment.parts += parts
+        if not parts:
             segment.titles += [line.text for line in lines[:6]]
-            continue
-        segment.parts.append(part)
     return segment
 
 
-def make_part(page: PageLines, lines: list[Line]) -> Part | None:
-    """Columns, headings and rows of a statement's lines on one page, or None where no number column stands there."""
-    columns = find_columns(lines)
+def make_parts(page: PageLines, lines: list[Line], before: Sequence[Column] = ()) -> list[Part]:
+    """A statement's parts on one page: one for each set of headings; none where no number column stands there.
+
+    ``before`` are the columns of the page before: they hold here too where all columns found are among them.
+    """
+    columns = _go_on(find_columns(lines), before)
     start = _data_start(lines, columns)
     if start is None:
-        return None
+        return []
     data = lines[start:]
-    inner = find_columns(data)
-    columns = inner or columns
-    found = find_rows(data, columns, page.rules)
-    rows = [row for row in found if not _is_furniture(row)]
-    while rows and not rows[-1].cells:  # what follows the last numbers are footnotes
-        rows.pop()
-    said = [line.text for line in lines[:start]] + [row.label for row in found[:3] if _is_furniture(row)]
-    return Part(page, lines[:start], " ".join(said), columns, rows) if rows else None
+    columns = _go_on(find_columns(data), before) or columns
+    cuts = [0, *_headings_within(data, columns), len(data)]
+    parts: list[Part] = []
+    for first, last in pairwise(cuts):
+        headings = lines[:start] if first == 0 else []
+        body = data[first:last]
+        if first:
+            inner = _data_start(body, columns) or 0
+            headings, body = body[:inner], body[inner:]
+        found = find_rows(body, columns, page.rules)
+        rows = [row for row in found if not _is_furniture(row)]
+        while rows and not rows[-1].cells:  # what follows the last numbers are footnotes
+            rows.pop()
+        said = [line.text for line in headings] + [row.label for row in found[:3] if _is_furniture(row)]
+        if rows:
+            parts.append(Part(page, headings, " ".join(said), columns, rows))
+    return parts
+
+
+def _go_on(columns: list[Column], before: Sequence[Column]) -> list[Column]:
+    """The columns of the page before, where every column found here is one of them."""
+    near = [min((abs(c.edge - b.edge), i) for i, b in enumerate(before)) for c in columns] if before else []
+    if near and all(distance < SAME_EDGE for distance, _ in near) and len({i for _, i in near}) == len(near):
+        return [
+            Column(
+                min([b.left, *(c.left for c, (_, i) in zip(columns, near, strict=True) if i == k)]), b.edge
+            )
+            for k, b in enumerate(before)
+        ]
+    return columns
+
+
+def _headings_within(lines: Sequence[Line], columns: Sequence[Column]) -> list[int]:
+    """Where headings over the columns name another time after rows have come: a second table under one title."""
+    cuts = []
+    rows = 0
+    for index, line in enumerate(lines):
+        words, cells = split_line(line, columns)
+        if cells and not _heading_like(line, columns):
+            rows += 1
+            continue
+        over = [word for word in words if columns and word.x1 > columns[0].left] or list(cells.values())
+        text = " ".join(word.text for word in over)
+        dated = any(p.year or p.months for p in phrases(text)) and len(line.words) <= 12
+        if rows >= 3 and over and dated:
+            cuts.append(index)
+            rows = 0
+    return cuts
 
 
 def _data_start(lines: Sequence[Line], columns: Sequence[Column]) -> int | None:
