@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # Long sides are not shrunk below this, so that print of 6 points stays readable at 200 dpi.
 MAX_SIDE: Final = 3_400
 # Below this mean certainty a page is read again upside down.
-SURE: Final = 0.75
+SURE: Final = 0.92
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def read_image(page: PageImage) -> ScannedPage:
         for quarter in (1, 3) if not upright else (2,):
             other = np.ascontiguousarray(np.rot90(pixels, quarter))
             words, certainty, _ = _read(engine, other, page.dpi)
-            best = max(best, (certainty + 0.1, quarter, words, other), key=lambda found: found[0])
+            best = max(best, (certainty + 0.02, quarter, words, other), key=lambda found: found[0])
     certainty, quarter, words, pixels = best
     image = page._replace(pixels=pixels)
     scale = 72 / page.dpi
@@ -140,7 +140,7 @@ def dashes(page: PageImage, words: Sequence[Word]) -> list[Word]:
     _, _, stats, _ = cv2.connectedComponentsWithStats(ink)
     found: list[Word] = []
     for x, y, width, height, _ in stats[1:]:
-        if not (3.5 <= width * scale <= 14 and height * scale <= 2.2 and width >= 3 * height):
+        if not (3.5 <= width * scale <= 14 and height * scale <= 2.9 and width >= 3 * height):
             continue
         near = round(2.5 / scale)
         around = covered[max(0, y - near) : y + height + near, max(0, x - near) : x + width + near]

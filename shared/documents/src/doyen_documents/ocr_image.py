@@ -131,12 +131,14 @@ def skew(pixels: NDArray[np.uint8]) -> float:
     import cv2
     import numpy as np
 
-    scale = 700 / max(pixels.shape[:2])
+    scale = 1000 / max(pixels.shape[:2])
     small = cv2.resize(
         cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA
     )
     ink = (255 - small).astype(np.float32)
     ink[ink < 60] = 0
+    # Turning blurs; what is not turned must not look sharper for that.
+    ink = cv2.GaussianBlur(ink, (0, 0), 1.2)
     height, width = ink.shape
 
     def contrast(angle: float) -> float:
