@@ -20,7 +20,7 @@ from doyen_finance.backtest import network, timing
 from doyen_finance.backtest.as_html import as_html
 from doyen_finance.backtest.charts import ticks
 from doyen_finance.backtest.figures import Interval
-from doyen_finance.backtest.index import index_bars, index_returns
+from doyen_finance.backtest.index import absent_days, index_bars, index_returns
 from doyen_finance.backtest.inputs import inputs_of
 from doyen_finance.backtest.panel import wide
 from doyen_finance.backtest.portfolio import Rules
@@ -82,7 +82,9 @@ class TestStocks:
         assert meta["universe"]["list_members"] == 64
         assert meta["universe"]["list_dates"][0] < "2015-01-01"
         assert meta["windows"]["test"][0] == "2018-07-02"
-        assert {"thin_coverage"} <= {flag.kind for flag in result.flags}
+        flags = {flag.kind: flag for flag in result.flags}
+        assert "thin_coverage" in flags
+        assert (flags["missing_days"].count, "2017-05-18" in flags["missing_days"].note) == (1, True)
         assert meta["data"]["file"] == bars_file.name
 
     def test_the_json_is_strict_and_has_the_claim_only_as_a_claim(self, result: Backtest) -> None:
@@ -181,6 +183,10 @@ class TestIndex:
         assert {path.name for path in tmp_path.iterdir()} == {"backtest.html", "backtest.json", "daily.csv"}
         daily = pd.read_csv(tmp_path / "daily.csv")
         assert len(daily) == found["n"]
+
+    def test_trading_days_that_a_file_lacks_are_known(self) -> None:
+        days = pd.DatetimeIndex(["2018-07-02", "2018-07-03", "2018-07-06", "2018-07-09"])
+        assert absent_days("hs300", days).strftime("%Y%m%d").tolist() == ["20180704", "20180705"]
 
     def test_days_that_the_index_lacks_are_refused(self) -> None:
         with pytest.raises(DoyenError, match=r"FIN-065.*2018-07-07"):

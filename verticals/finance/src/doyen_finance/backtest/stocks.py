@@ -15,7 +15,7 @@ from doyen_finance.backtest.bars import Flag, read_bars
 from doyen_finance.backtest.figures import DAYS, daily_ic, ic_figures
 from doyen_finance.backtest.floor import ReversalFloor
 from doyen_finance.backtest.index import SOURCE as INDEX_SOURCE
-from doyen_finance.backtest.index import index_returns
+from doyen_finance.backtest.index import absent_days, index_returns
 from doyen_finance.backtest.inputs import inputs_of
 from doyen_finance.backtest.panel import HORIZON, Floats, Panel, long_scores, panel_frame, wide
 from doyen_finance.backtest.portfolio import Rules, equal_weight, simulate
@@ -86,6 +86,12 @@ def backtest_stocks(
         _model("reversal", "the floor: last week's losers first, nothing fitted", [floor], floor_ic, benchmarks, trials, sharpes),
     ]  # fmt: skip
     meta = _meta(path, sha256, bars, spells, panel, index, rules, seeds)
+    if len(absent := absent_days(index, panel.dates)):
+        note = f"trading days of the index that the file lacks, the first {absent[0]:%Y-%m-%d}; their returns are lost."
+        flags = [
+            *(flag for flag in flags if flag.kind != "missing_days"),
+            Flag("missing_days", len(absent), note),
+        ]
     if meta["universe"]["survivorship"] != "complete":
         flags = [*flags, _thin(meta)]
     return Backtest(
