@@ -163,14 +163,15 @@ def test_the_ranking_figures_are_scikit_learns() -> None:
 
 def test_the_protocol_reads_a_file_and_reports_beside_a_forest(tmp_path: Path) -> None:
     path = tmp_path / "transactions.csv"
-    simulate_cards(WORLD, 3).to_csv(path, index=False)
-    found = card_fraud.evaluate_file(path, None)
+    simulate_cards(CardWorld(cards=250, terminals=120, days=32), 3).to_csv(path, index=False)
+    found = card_fraud.evaluate_file(path, 30)
     for name in ("auc", "ap", "cp_at_100", "ece", "alerts_per_day", "rf_auc", "rf_ap", "rf_cp_at_100"):
         assert 0 <= found[name] <= 100
     assert found["ci95"]["auc"][0] <= found["auc"] <= found["ci95"]["auc"][1]
     assert set(found["minus_rf"]) == {"auc", "ap"}
     assert found["train_rows_repeated_with_short_delay"]
-    assert found["auc"] > 0.6
+    assert found["history_days"] == 9
+    assert found["ap"] > 2 * found["floor"]["random_scores_ap"]
 
 
 def test_a_test_week_without_fraud_has_no_figure_but_a_reason(data: Transactions) -> None:
