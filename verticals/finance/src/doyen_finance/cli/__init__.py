@@ -8,6 +8,7 @@ from doyen_finance.cli.audit_backtest import audit_backtest
 from doyen_finance.cli.backtest import backtest
 from doyen_finance.cli.evaluate import evaluate
 from doyen_finance.cli.forecast import forecast
+from doyen_finance.cli.parse import parse
 from doyen_finance.cli.risk import app as risk
 from doyen_finance.cli.sentiment import app as sentiment
 from doyen_finance.cli.train import app as train
@@ -19,6 +20,7 @@ app.command()(audit_backtest)
 app.command()(backtest)
 app.command()(evaluate)
 app.command()(forecast)
+app.command()(parse)
 app.add_typer(risk, name="risk")
 app.add_typer(sentiment, name="sentiment")
 app.add_typer(train, name="train")

@@ -152,13 +152,11 @@ def _subtotals(rows: Sequence[Row], cells: Cells, column: int) -> Iterator[Check
     for row in rows:
         target = cells.get((row.index, column))
         if target is not None and row.label.endswith("现金流量净额"):  # inflows less outflows
-            parts = [
-                v
-                for r in rows[: row.index]
-                if r.label.endswith("小计") and (v := cells.get((r.index, column)))
-            ][-2:]
-            if len(parts) == 2:
-                yield _check("subtotal", column, target, parts[0].value - parts[1].value, parts)
+            sums = [r.index for r in rows[: row.index] if r.label.endswith("小计")][-2:]
+            parts = [value for index in sums if (value := cells.get((index, column)))]
+            if len(sums) == 2 and parts:
+                flows = [part.value if part.row == sums[0] else -part.value for part in parts]
+                yield _check("subtotal", column, target, sum(flows, Decimal(0)), parts)
             continue
         if target is None or not _TOTAL.search(row.label) or target.is_nil:
             continue

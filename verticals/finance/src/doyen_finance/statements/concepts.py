@@ -11,7 +11,7 @@ _EQUITY: Final = r"(?:stock|share|sharehold|stockhold|shareown|own|member|partne
 # First match wins; a label is compared in lower case, without brackets and marks of notes.
 _RULES: Final[dict[Kind, tuple[tuple[str, str], ...]]] = {
     "balance": (
-        ("liabilities_and_equity", rf"total liabilities,? .*(?:equity|deficit|capital|interests?)|liabilities and .*equity.*total|负债[和及与].*(?:权益|股东).*(?:总计|合计)"),
+        ("liabilities_and_equity", r"total liabilities,? .*(?:equity|deficit|capital|interests?)|liabilities and .*equity.*total|负债[和及与].*(?:权益|股东).*(?:总计|合计)"),
         ("total_assets", r"total assets|资产总计|资产合计|资产总额"),
         ("current_assets", r"total current assets|流动资产合计"),
         ("noncurrent_assets", r"total (?:non-?current|long-term) assets|非流动资产合计"),

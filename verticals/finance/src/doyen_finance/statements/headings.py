@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from doyen_finance.statements.layout import Column, Line, Piece
 from doyen_finance.statements.periods import ColumnTime, Phrase, phrases
@@ -83,7 +84,7 @@ def _is_title(line: Line, columns: Sequence[Column]) -> bool:
 
 def _gapless(line: Line) -> bool:
     words = line.words
-    return all(b.x0 - a.x1 < 0.8 * (a.bottom - a.top) for a, b in zip(words, words[1:], strict=False))
+    return all(b.x0 - a.x1 < 0.8 * (a.bottom - a.top) for a, b in pairwise(words))
 
 
 def _sort(phrase: Phrase) -> str:

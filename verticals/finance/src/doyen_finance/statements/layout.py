@@ -31,7 +31,28 @@ EMPTY_LINE: Final = 1.9
 MARGIN: Final = 36.0
 # A label that ends with one of these goes on.
 _DANGLING: Final = frozenset(
-    "of and at the to in for by with or from on a an per as & than under into".split()
+    [
+        "of",
+        "and",
+        "at",
+        "the",
+        "to",
+        "in",
+        "for",
+        "by",
+        "with",
+        "or",
+        "from",
+        "on",
+        "a",
+        "an",
+        "per",
+        "as",
+        "&",
+        "than",
+        "under",
+        "into",
+    ]
 )
 # Words stand closer than this share of their height; cells do not.
 WORD_SPACE: Final = 0.62
@@ -188,9 +209,9 @@ def find_columns(lines: Sequence[Line]) -> list[Column]:
         ]
     clusters: list[list[_Found]] = []
     for item in sorted(found):
-        if clusters and item.edge - clusters[-1][-1].edge <= EDGE:
-            clusters[-1].append(item)
-        elif clusters and _same_column(clusters[-1], item):
+        if (clusters and item.edge - clusters[-1][-1].edge <= EDGE) or (
+            clusters and _same_column(clusters[-1], item)
+        ):
             clusters[-1].append(item)
         else:
             clusters.append([item])
@@ -231,12 +252,12 @@ def split_line(line: Line, columns: Sequence[Column]) -> tuple[list[Piece], dict
 
 
 def _column_of(piece: Piece, columns: Sequence[Column]) -> int | None:
-    best: int | None = None
-    for index, column in enumerate(columns):
-        if column.left - 2 <= piece.edge and piece.x0 <= column.edge + 2:
-            if best is None or abs(piece.edge - column.edge) < abs(piece.edge - columns[best].edge):
-                best = index
-    return best
+    over = [
+        (abs(piece.edge - column.edge), index)
+        for index, column in enumerate(columns)
+        if column.left - 2 <= piece.edge and piece.x0 <= column.edge + 2
+    ]
+    return min(over)[1] if over else None
 
 
 @dataclass(slots=True)

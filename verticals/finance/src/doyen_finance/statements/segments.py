@@ -144,8 +144,7 @@ def _without_running(page: PageLines, repeated: set[str]) -> list[Line]:
     return [
         line
         for line in page.lines
-        if edge < line.top
-        and line.bottom < page.height - edge
+        if (edge < line.top and line.bottom < page.height - edge)
         or not (_RUNNING.fullmatch(line.text.strip()) or _plain(line) in repeated)
     ]
 
