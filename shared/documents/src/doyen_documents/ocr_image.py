@@ -138,12 +138,12 @@ def skew(pixels: NDArray[np.uint8]) -> float:
     ink = (255 - small).astype(np.float32)
     ink[ink < 60] = 0
     # Turning blurs; what is not turned must not look sharper for that.
-    ink = cv2.GaussianBlur(ink, (0, 0), 1.2)
+    soft = cv2.GaussianBlur(ink, (0, 0), 1.2)
     height, width = ink.shape
 
     def contrast(angle: float) -> float:
         matrix = cv2.getRotationMatrix2D((width / 2, height / 2), -angle, 1.0)
-        profile = cv2.warpAffine(ink, matrix, (width, height)).sum(axis=1)
+        profile = cv2.warpAffine(soft, matrix, (width, height)).sum(axis=1)
         return float(np.square(np.diff(profile)).sum())
 
     coarse = max(np.arange(-SKEW, SKEW + 0.1, 0.5), key=contrast)

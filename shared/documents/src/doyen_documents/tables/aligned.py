@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 from typing import Final
 
-from doyen_documents.tables.columns import Column, find_columns, join_signs
+from doyen_documents.tables.columns import YEAR, Column, find_columns, join_signs
 from doyen_documents.tables.grid import Draft
 from doyen_documents.tables.lines import Row, Segment, is_number
 from doyen_documents.tables.rules import Rule
 
-YEAR: Final = re.compile(r"\(?(19|20)\d\d\)?([-/–](19|20)?\d\d)?[*a-e]?")
 # A rule between two lines of print separates rows where it covers this share of the table's width.
 FULL: Final = 0.6
 
@@ -34,7 +32,7 @@ class Placed:
 
 def aligned_drafts(rows: Sequence[Row], level: Sequence[Rule]) -> tuple[list[Draft], list[Column]]:
     """The cells of rows that belong to one table, and its columns."""
-    rows = [join_signs(row) for row in rows]
+    rows = pair_labels([join_signs(row) for row in rows])
     columns = find_columns(rows)
     if len(columns) < 2:
         return [], columns
@@ -48,6 +46,26 @@ def aligned_drafts(rows: Sequence[Row], level: Sequence[Rule]) -> tuple[list[Dra
     for number, group in enumerate(groups):
         drafts += _group_drafts(number, [placed[index] for index in group], len(columns))
     return drafts, columns
+
+
+def pair_labels(rows: Sequence[Row]) -> list[Row]:
+    """Rows with labels that stand just above their figures put on one line with them."""
+    paired: list[Row] = []
+    for row in rows:
+        last = paired[-1] if paired else None
+        if (
+            last is not None
+            and len(last.segments) == 1
+            and not last.segments[0].number
+            and row.x0 > last.x1
+            and all(segment.number for segment in row.segments)
+            and not all(YEAR.fullmatch(segment.text) for segment in row.segments)
+            and row.top - last.bottom < 0.3 * row.size
+        ):
+            paired[-1] = Row([*last.segments, *row.segments])
+        else:
+            paired.append(row)
+    return paired
 
 
 def place(row: Row, columns: Sequence[Column]) -> list[Placed]:

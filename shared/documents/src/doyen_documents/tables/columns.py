@@ -15,6 +15,9 @@ OPENS: Final = re.compile(r"(US|HK|C|A|NT|R)?[$€£¥₩](\s*\()?|\(|RMB|EUR|US
 CLOSES: Final = re.compile(r"\)|%|\)\s*%|‰|\*{1,3}|\([a-z0-9]\)")
 
 
+YEAR: Final = re.compile(r"\(?(19|20)\d\d\)?([-/–](19|20)?\d\d)?[*a-e]?")
+
+
 @dataclass(slots=True)
 class Column:
     """Left and right end of a column, and the rows of the table in which it has a segment of its own."""
@@ -103,7 +106,9 @@ def _gaps(row: Row) -> list[_Gap]:
         )
         for segment in row.segments
         for before, after in pairwise(segment.words)
-        if after.x0 - before.x1 > 0.15 * row.size and not _thousands(before, after)
+        if after.x0 - before.x1 > 0.15 * row.size
+        and not _thousands(before, after)
+        and not OPENS.fullmatch(before.text)
     ]
     found += [
         _Gap(before.x1, after.x0, before.number or after.number, False)
@@ -141,18 +146,21 @@ def _cut_at(segment: Segment, cuts: Sequence[float]) -> list[Segment]:
 def find_columns(rows: Sequence[Row]) -> list[Column]:
     """The columns of rows, left to right.
 
-    Narrow segments come first and make columns; one that lies over two of them is a cell that spans both, unless
+    Figures come first, then text, the narrow before the wide, and make columns; one that lies over two of them is a cell that spans both, unless
     such segments outnumber the rows in which the two stand apart: then the two are one column.
     """
     numbered = [
-        (index, segment)
+        (index, _figure(segment))
         for index, row in enumerate(rows)
         if len(row.segments) > 1
         for segment in row.segments
     ]
     columns: list[Column] = []
     spanning: list[tuple[int, Segment]] = []
-    for index, segment in sorted(numbered, key=lambda pair: pair[1].x1 - pair[1].x0):
+    for index, segment in sorted(
+        numbered,
+        key=lambda pair: (not pair[1].number or bool(YEAR.fullmatch(pair[1].text)), pair[1].x1 - pair[1].x0),
+    ):
         over = [column for column in columns if column.covers(segment) > 0.1 * segment.size]
         if not over:
             columns.append(Column(segment.x0, segment.x1, {index}))
@@ -163,6 +171,13 @@ def find_columns(rows: Sequence[Row]) -> list[Column]:
             spanning.append((index, segment))
     columns.sort(key=lambda column: column.x0)
     return _merge(columns, spanning, rows)
+
+
+def _figure(segment: Segment) -> Segment:
+    """A segment without the sign at its left end, which stands far from its figure."""
+    if segment.number and len(segment.words) > 1 and OPENS.fullmatch(segment.words[0].text):
+        return Segment(segment.words[1:])
+    return segment
 
 
 def _merge(

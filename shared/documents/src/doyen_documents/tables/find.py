@@ -8,8 +8,8 @@ from itertools import islice, pairwise
 from statistics import median
 from typing import Final
 
-from doyen_documents.tables.aligned import YEAR, aligned_drafts
-from doyen_documents.tables.columns import OPENS, Column, cut_rivers, find_columns, join_signs
+from doyen_documents.tables.aligned import aligned_drafts
+from doyen_documents.tables.columns import OPENS, YEAR, Column, cut_rivers, find_columns, join_signs
 from doyen_documents.tables.grid import to_table
 from doyen_documents.tables.halves import split_page
 from doyen_documents.tables.lattice import Lattice, find_lattices
