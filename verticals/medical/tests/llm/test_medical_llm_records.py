@@ -172,5 +172,5 @@ class TestCommands:
             CliRunner().invoke(app, ["decide", *common, "--out", str(out)], catch_exceptions=False).stdout
         )
         assert gate == json.loads(out.read_text())
-        assert gate["on"] == (gate["figures"]["gain"]["mrr"] >= 0)
+        assert gate["on"] == (gate["figures"]["gain"]["mrr"] > 0 and gate["figures"]["ci95"]["mrr"][0] >= 0)
         assert stub == [tmp_path, None, tmp_path]

@@ -261,9 +261,9 @@ class TestGate:
         stage.shipped_gate.cache_clear()
         return tmp_path
 
-    def write(self, folder: Path, gain: float, **more: object) -> dict[str, Any]:
+    def write(self, folder: Path, gain: float, low: float = 0.0, **more: object) -> dict[str, Any]:
         figures = {
-            "n": 10, "ranker": {"mrr": 0.4}, "with_model": {"mrr": 0.4 + gain}, "gain": {"mrr": gain},
+            "n": 10, "ranker": {"mrr": 0.4}, "with_model": {"mrr": 0.4 + gain}, "gain": {"mrr": gain}, "ci95": {"mrr": [low, gain + 0.01]},
             "settings": {"weight": 0.5, "places": 1, "margin": 1.0},
         }  # fmt: skip
         content = decided(figures) | more
@@ -271,11 +271,12 @@ class TestGate:
         stage.shipped_gate.cache_clear()
         return content
 
-    def test_it_is_on_only_where_the_mrr_does_not_fall(self, shipped: Path) -> None:
+    def test_it_is_on_only_where_the_mrr_rises_beyond_chance(self, shipped: Path) -> None:
         assert self.write(shipped, 0.01)["on"] is True
         assert stage.shipped_gate() == Gate(True, stage.shipped_gate().reason, Settings(0.5, 1, 1.0))
-        assert self.write(shipped, 0.0)["on"] is True
-        assert self.write(shipped, -0.01)["on"] is False
+        assert self.write(shipped, 0.0)["on"] is False
+        assert self.write(shipped, 0.01, low=-0.001)["on"] is False
+        assert self.write(shipped, -0.01, low=-0.02)["on"] is False
         found = stage.availability()
         assert found.state == "off"
         assert "fell from 0.4000 to 0.3900" in found.reason

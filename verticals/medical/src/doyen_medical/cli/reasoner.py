@@ -127,7 +127,7 @@ def decide(
     explained: Annotated[int, typer.Option(min=0, help="As for `measure`.")] = 20,
     json: Json = False,
 ) -> None:
-    """Measure the model and decide whether it takes part: only where the MRR of the development cases does not fall.
+    """Measure the model and decide whether it takes part: only where the MRR of the development cases rises beyond chance.
 
     Example: doyen medical reasoner decide --data dev.jsonl.gz --out runs/reasoner/adapter/gate.json
     """

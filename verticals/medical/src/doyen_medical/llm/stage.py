@@ -1,6 +1,6 @@
 """The model's part in a diagnosis: whether it may speak, how far it may move a candidate, and what it may say.
 
-The gate file beside the adapter says whether the development cases lost by it; ``doyen medical reasoner decide``
+The gate file beside the adapter says whether the development cases gained by it; ``doyen medical reasoner decide``
 writes it. Without that file, or with another ranker than the one it was measured with, the model is off.
 """
 
@@ -166,13 +166,15 @@ def shipped_gate() -> Gate:
 
 
 def decided(figures: dict[str, Any]) -> dict[str, Any]:
-    """The gate file of a comparison (``measure.compare``): on where the MRR does not fall."""
-    gain = figures["gain"]["mrr"]
+    """The gate file of a comparison (``measure.compare``): on where the MRR rises and its 95 % interval starts at zero
+    or above. Asking the model costs seconds a report, so a gain that chance gives is none."""
+    gain, (low, high) = figures["gain"]["mrr"], figures["ci95"].get("mrr", (-math.inf, math.inf))
     before, after = figures["ranker"]["mrr"], figures["with_model"]["mrr"]
     verb = "fell" if gain < 0 else "rose" if gain > 0 else "stayed"
     return {
-        "on": gain >= 0,
-        "reason": f"the MRR of {figures['n']} development cases {verb} from {before:.4f} to {after:.4f}",
+        "on": gain > 0 and low >= 0,
+        "reason": f"the MRR of {figures['n']} development cases {verb} from {before:.4f} to {after:.4f}"
+        f" (95 % interval of the gain {low:+.4f} to {high:+.4f})",
         "settings": figures["settings"],
         "ranker_sha256": ranker_sha256(),
         "figures": figures,
