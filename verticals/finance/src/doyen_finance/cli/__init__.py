@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from doyen_finance.cli.ask import ask
 from doyen_finance.cli.audit_backtest import audit_backtest
 from doyen_finance.cli.backtest import backtest
 from doyen_finance.cli.evaluate import evaluate
@@ -16,6 +17,7 @@ from doyen_finance.cli.train import app as train
 app = typer.Typer(
     no_args_is_help=True, help="Reports into checked tables, sentiment per entity, honest forecasts, risk."
 )
+app.command()(ask)
 app.command()(audit_backtest)
 app.command()(backtest)
 app.command()(evaluate)

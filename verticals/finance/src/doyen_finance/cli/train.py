@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from doyen_finance.cli.train_forecaster import forecaster
+from doyen_finance.cli.train_questions import questions
 from doyen_finance.cli.train_risk import train_risk
 from doyen_finance.cli.train_sentiment import sentiment, sentiment_lora
 
@@ -13,3 +14,4 @@ app.command()(sentiment)
 app.command("sentiment-lora")(sentiment_lora)
 app.command()(forecaster)
 app.command("risk")(train_risk)
+app.command()(questions)

@@ -15,6 +15,7 @@ OPERATIONS: Final = {
     "product": "{0} × {1}",
     "average_change": "({0} + {1}) / 2 − ({1} + {2}) / 2",
 }
+CALCULATED: Final = frozenset(OPERATIONS) | {"sum", "average"}
 
 
 def calculate(operation: str, operands: Sequence[Decimal]) -> Decimal | None:

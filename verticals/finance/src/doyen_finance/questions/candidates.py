@@ -7,7 +7,7 @@ Semantic parsing by enumeration (Pasupat and Liang 2015, arXiv:1508.00305), over
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import combinations, permutations
 from typing import Final
@@ -22,6 +22,7 @@ FAMILIES: Final = (
     "text", "cell", "cells", "entry", "label", "labels", "extreme", "filter", "count", "difference", "change",
     "ratio", "share", "product", "sum", "average", "average_change",
 )  # fmt: skip
+PAIRED: Final = ("difference", "change", "ratio", "share")
 PAIRED_ROWS: Final = 6
 LISTED_ROWS: Final = 8
 MAX_COLUMNS: Final = 12
@@ -36,27 +37,35 @@ def row_scores(question: Question, table: Table) -> dict[int, float]:
         own = content(row.label)
         wide = own | content(" ".join(row.path))
         shared = len(wide & question.content)
-        scores[row.index] = (
-            len(own & question.content) / max(1, len(own)) + shared / max(1, len(question.content))
+        scores[row.index] = len(own & question.content) / max(1, len(own)) + shared / max(
+            1, len(question.content)
         )
     return scores
 
 
 def programs(
-    question: Question, context: Context, scores: dict[int, float], sentences: Sequence[Sentence]
+    question: Question,
+    context: Context,
+    scores: Mapping[int, float],
+    sentences: Sequence[Sentence],
+    families: frozenset[str] = frozenset(FAMILIES),
 ) -> list[Program]:
-    """All candidate programs. ``scores`` are the rows', ``sentences`` those that spans are taken from, best first."""
+    """All candidate programs of ``families``. ``scores`` are the rows', ``sentences`` those of spans, best first."""
     table = context.table
     ranked = sorted(table.rows, key=lambda row: -scores[row.index])
     found: list[Program] = []
-    found += _single(table)
-    found += _lists(question, table, ranked)
-    found += _labels(table)
-    found += _extremes(table)
-    found += _filters(question, table, ranked[:LISTED_ROWS])
-    found += _pairs(table, ranked)
-    found += _sums(question, table, ranked)
-    found += _text(context, sentences)
+    for makes, made in (
+        ({"cell", "entry"}, lambda: _single(table)),
+        ({"cells", "labels", "count"}, lambda: _lists(question, table, ranked)),
+        ({"label"}, lambda: _labels(table)),
+        ({"extreme"}, lambda: _extremes(table)),
+        ({"filter", "count"}, lambda: _filters(question, table, ranked[:LISTED_ROWS])),
+        (set(PAIRED) | {"product"}, lambda: _pairs(table, ranked, families)),
+        ({"sum", "average", "average_change"}, lambda: _sums(question, table, ranked, families)),
+        ({"text", "cells", *PAIRED, "sum", "average"}, lambda: _text(context, sentences, families)),
+    ):
+        if makes & families:
+            found += [program for program in made() if program.operation in families]
     return found
 
 
@@ -128,7 +137,11 @@ def _row_sets(question: Question, table: Table, ranked: Sequence[Row]) -> list[l
     sets.append([row for row in table.rows if set(row.years) & set(asked)])
     sets.append([row for row in table.rows if not is_total(row)])
     sets.append(list(table.rows))
-    named = [row for row in table.rows if row.label and content(row.label) and content(row.label) <= question.content]
+    named = [
+        row
+        for row in table.rows
+        if row.label and content(row.label) and content(row.label) <= question.content
+    ]
     sets.append(named)
     by_index = {row.index: row for row in table.rows}
     return [[by_index[i] for i in s] for s in _distinct([[row.index for row in s] for s in sets])]
@@ -160,13 +173,15 @@ def _lists(question: Question, table: Table, ranked: Sequence[Row]) -> Iterator[
             places = tuple(_header_place(table, c) for c in group)
             texts = tuple(dict.fromkeys(named))
             yield Program("labels", texts, labels=places, detail="year")
-            yield Program("count", (str(len(texts)),), labels=places, value=Decimal(len(texts)), detail="year")
+            yield Program(
+                "count", (str(len(texts)),), labels=places, value=Decimal(len(texts)), detail="year"
+            )
     headings = [(r, 0) for r, line in enumerate(table.grid) if line[0] and not any(line[1:])]
     yield from _listed(table, headings)
 
 
 def _listed(table: Table, places: Sequence[tuple[int, int]]) -> Iterator[Program]:
-    texts = tuple(dict.fromkeys(text for r, c in places if (text := table.grid[r][c])))
+    texts = tuple(dict.fromkeys(plain(text) for r, c in places if (text := table.grid[r][c])))
     if len(texts) >= 2:
         yield Program("labels", texts, labels=tuple(places))
         yield Program("count", (str(len(texts)),), labels=tuple(places), value=Decimal(len(texts)))
@@ -183,10 +198,15 @@ def _year_text(table: Table, column: int) -> str:
     return str(years[0]) if len(years) == 1 else ""
 
 
+def plain(label: str) -> str:
+    """A label without the digit of a footnote that stuck to its last letter."""
+    return re.sub(r"(?<=[a-z)])\d$", "", label)
+
+
 def _labels(table: Table) -> Iterator[Program]:
     for r, line in enumerate(table.grid):
         if line[0]:
-            yield Program("label", (line[0],), labels=((r, 0),))
+            yield Program("label", (plain(line[0]),), labels=((r, 0),))
 
 
 def _column_names(table: Table, column: int) -> list[tuple[str, str]]:
@@ -217,14 +237,18 @@ def _extremes(table: Table) -> Iterator[Program]:
             if len(cells) < 2:
                 continue
             for name, best in _best(cells):
-                text = table.grid[best.row][0]
+                text = plain(table.grid[best.row][0])
                 if text:
-                    yield Program("extreme", (text,), (best,), ((best.row, 0),), basis=cells, detail=f"{name} row")
+                    yield Program(
+                        "extreme", (text,), (best,), ((best.row, 0),), basis=cells, detail=f"{name} row"
+                    )
 
 
 def _best(cells: Sequence[Cell]) -> list[tuple[str, Cell]]:
     in_order = sorted(cells, key=lambda cell: cell.number.value)
-    return [("highest", in_order[-1]), ("lowest", in_order[0])] + ([("second", in_order[-2])] if len(cells) > 2 else [])
+    return [("highest", in_order[-1]), ("lowest", in_order[0])] + (
+        [("second", in_order[-2])] if len(cells) > 2 else []
+    )
 
 
 def _filters(question: Question, table: Table, rows: Sequence[Row]) -> Iterator[Program]:
@@ -238,13 +262,18 @@ def _filters(question: Question, table: Table, rows: Sequence[Row]) -> Iterator[
         for group in _distinct([*series(table), [c.index for c in table.columns[:MAX_COLUMNS]]]):
             lines.append((_take(row, group), True))
     for column in table.columns[:MAX_COLUMNS]:
-        cells = tuple(row.cells[column.index] for row in table.rows if column.index in row.cells and not is_total(row))
+        cells = tuple(
+            row.cells[column.index] for row in table.rows if column.index in row.cells and not is_total(row)
+        )
         lines.append((cells, False))
     for cells, across in lines:
         passed = tuple(cell for cell in cells if beyond(cell.number.value))
         if not cells:
             continue
-        named = [_column_names(table, c.column)[:1] if across else [(table.grid[c.row][0], "row")] for c in passed]
+        named = [
+            _column_names(table, c.column)[:1] if across else [(plain(table.grid[c.row][0]), "row")]
+            for c in passed
+        ]
         texts = tuple(dict.fromkeys(name[0][0] for name in named if name))
         kind = named[0][0][1] if named and named[0] else "row"
         places = tuple(_header_place(table, c.column) if across else (c.row, 0) for c in passed)
@@ -263,25 +292,31 @@ def _computed(operation: str, cells: Sequence[Cell]) -> Iterator[Program]:
         yield Program(operation, (rounded(value),), tuple(cells), value=value)
 
 
-def _pairs(table: Table, ranked: Sequence[Row]) -> Iterator[Program]:
+def _pairs(table: Table, ranked: Sequence[Row], families: frozenset[str]) -> Iterator[Program]:
+    operations = [name for name in PAIRED if name in families]
     columns = [column.index for column in table.columns[:MAX_COLUMNS]]
     for row in ranked[:LISTED_ROWS]:
         for a, b in permutations(_take(row, columns), 2):
-            for operation in ("difference", "change", "ratio", "share"):
+            for operation in operations:
                 yield from _computed(operation, (a, b))
     for first, second in permutations(ranked[:PAIRED_ROWS], 2):
         for column in columns:
             if column in first.cells and column in second.cells:
                 pair = (first.cells[column], second.cells[column])
-                for operation in ("difference", "change", "ratio", "share"):
+                for operation in operations:
                     yield from _computed(operation, pair)
+    if "product" not in families:
+        return
     for first, second in combinations(ranked[:PAIRED_ROWS], 2):
         for column in columns:
             if column in first.cells and column in second.cells:
                 yield from _computed("product", (first.cells[column], second.cells[column]))
 
 
-def _sums(question: Question, table: Table, ranked: Sequence[Row]) -> Iterator[Program]:
+def _sums(
+    question: Question, table: Table, ranked: Sequence[Row], families: frozenset[str]
+) -> Iterator[Program]:
+    operations = [name for name in ("sum", "average") if name in families]
     sets = _column_sets(question, table)
     for group in series(table):
         sets += [list(pair) for pair in combinations(group, 2)]
@@ -290,39 +325,52 @@ def _sums(question: Question, table: Table, ranked: Sequence[Row]) -> Iterator[P
         for chosen in _distinct(sets):
             cells = _take(row, chosen)
             if len(cells) >= 2:
-                yield from _computed("sum", cells)
-                yield from _computed("average", cells)
+                for operation in operations:
+                    yield from _computed(operation, cells)
         for group in series(table):
             for three in zip(group, group[1:], group[2:], strict=False):
                 cells = _take(row, three)
                 if len(cells) == 3:
                     yield from _computed("average_change", cells)
                     yield from _computed("average_change", cells[::-1])
-    for rows in [*_row_sets(question, table, ranked), *(list(p) for p in combinations(ranked[:PAIRED_ROWS], 2))]:
+    for rows in [
+        *_row_sets(question, table, ranked),
+        *(list(p) for p in combinations(ranked[:PAIRED_ROWS], 2)),
+    ]:
         for column in table.columns[:MAX_COLUMNS]:
             cells = tuple(row.cells[column.index] for row in rows if column.index in row.cells)
             if 2 <= len(cells) <= 12:
-                yield from _computed("sum", cells)
-                yield from _computed("average", cells)
+                for operation in operations:
+                    yield from _computed(operation, cells)
 
 
-def _text(context: Context, sentences: Sequence[Sentence]) -> Iterator[Program]:
+def _text(context: Context, sentences: Sequence[Sentence], families: frozenset[str]) -> Iterator[Program]:
     figures: list[Cell] = []
     for order, sentence in enumerate(sentences):
         text = context.paragraphs[sentence.paragraph]
-        for start, end in clauses(text, sentence):
-            yield Program("text", (text[start:end],), spans=(Span(sentence.paragraph, start, end),))
-        if order < 3:
-            for start, end in numbers_within(text[sentence.start : sentence.end]):
-                span = Span(sentence.paragraph, sentence.start + start, sentence.start + end)
-                printed = text[span.start : span.end]
-                number = read_number(printed)
-                if number is not None and not is_year(printed):
-                    figures.append(Cell(-1, -1, printed, number, span))
+        if "text" in families:
+            for start, end in clauses(text, sentence):
+                yield Program("text", (text[start:end],), spans=(Span(sentence.paragraph, start, end),))
+        if order >= 3:
+            continue
+        within: list[Cell] = []
+        for start, end in numbers_within(text[sentence.start : sentence.end]):
+            span = Span(sentence.paragraph, sentence.start + start, sentence.start + end)
+            printed = text[span.start : span.end]
+            number = read_number(printed)
+            if number is not None and not is_year(printed):
+                within.append(Cell(-1, -1, printed, number, span))
+        for size in (2, 3):
+            for begin in range(min(len(within), 8) - size + 1):
+                cells = tuple(within[begin : begin + size])
+                yield Program("cells", _texts(cells), cells)
+        figures += within
     figures = figures[:8]
     for a, b in permutations(figures, 2):
         for operation in ("difference", "change", "share"):
-            yield from _computed(operation, (a, b))
+            if operation in families:
+                yield from _computed(operation, (a, b))
     for a, b in combinations(figures, 2):
-        yield from _computed("sum", (a, b))
-        yield from _computed("average", (a, b))
+        for operation in ("sum", "average"):
+            if operation in families:
+                yield from _computed(operation, (a, b))

@@ -25,7 +25,9 @@ def table_example(item: Item, programs: Sequence[Program], right: Sequence[int])
         family = FAMILIES.index(program.operation)
         cells = program.basis or program.cells
         rows = {cell.row for cell in cells if cell.row >= 0} | {r for r, c in program.labels if c == 0}
-        columns = {cell.column for cell in cells if cell.column >= 0} | {c for _, c in program.labels if c > 0}
+        columns = {cell.column for cell in cells if cell.column >= 0} | {
+            c for _, c in program.labels if c > 0
+        }
     elif item.gold.source == "text" and item.gold.kind != "arithmetic":
         family = FAMILIES.index(TEXT_FAMILY)
     return TableExample(item.question, item.context, frozenset(rows), frozenset(columns), family)
@@ -40,12 +42,14 @@ def text_answers(item: Item) -> list[tuple[int, int, int]]:
         return []
     pattern = re.compile(r"(?<!\w)" + r"\s+".join(parts) + r"(?!\w)", re.IGNORECASE)
     return [
-        (number, *found.span()) for number, text in enumerate(item.context.paragraphs) for found in pattern.finditer(text)
+        (number, *found.span())
+        for number, text in enumerate(item.context.paragraphs)
+        for found in pattern.finditer(text)
     ]
 
 
 def text_examples(items: Sequence[Item], families: Sequence[str], epoch: int, seed: int) -> list[TextExample]:
-    """Every answer that stands in a paragraph, and as many paragraphs that do not answer, drawn anew each epoch."""
+    """Every answer that stands in a paragraph, and half as many paragraphs that do not answer, drawn anew each epoch."""
     rng = np.random.default_rng([seed, epoch])
     answered, silent = [], []
     for item, family in zip(items, families, strict=True):
@@ -59,5 +63,5 @@ def text_examples(items: Sequence[Item], families: Sequence[str], epoch: int, se
         others = [n for n in range(len(item.context.paragraphs)) if n not in held]
         if others and (places or family not in (TEXT_FAMILY, "")):
             silent.append(TextExample(item.question, item.context.paragraphs[int(rng.choice(others))], None))
-    drawn = rng.permutation(len(silent))[: len(answered)]
+    drawn = rng.permutation(len(silent))[: (len(answered) + 1) // 2]
     return answered + [silent[i] for i in drawn]

@@ -30,9 +30,15 @@ _NAMES: Final = (
     "asks_why", "asks_when", "asks_how_much", "asks_how_many", "text_cue", "text_starts_capital", "from_text",
 )  # fmt: skip
 NAMES: Final = (*(f"is_{name}" for name in FAMILIES), "family", *_NAMES)
-_CHANGE: Final = re.compile(r"change|%|percent|variance|difference|increase|decrease| vs\.? | over |growth", re.IGNORECASE)
-_HIGH: Final = re.compile(r"\b(?:highest|largest|greatest|most|higher|larger|greater|biggest|maximum|more)\b", re.IGNORECASE)
-_LOW: Final = re.compile(r"\b(?:lowest|smallest|least|lower|smaller|fewer|fewest|minimum|less)\b", re.IGNORECASE)
+_CHANGE: Final = re.compile(
+    r"change|%|percent|variance|difference|increase|decrease| vs\.? | over |growth", re.IGNORECASE
+)
+_HIGH: Final = re.compile(
+    r"\b(?:highest|largest|greatest|most|higher|larger|greater|biggest|maximum|more)\b", re.IGNORECASE
+)
+_LOW: Final = re.compile(
+    r"\b(?:lowest|smallest|least|lower|smaller|fewer|fewest|minimum|less)\b", re.IGNORECASE
+)
 _CUE: Final = re.compile(
     r"(?:is|are|was|were|due to|because(?: of)?|represents?|includes?|including|of|comprises?|by|as|to|refers to|means|at|using|on|that|was|totaled)\s*$",
     re.IGNORECASE,
@@ -48,6 +54,9 @@ class Signals:
     columns: Mapping[int, float] = field(default_factory=dict)
     starts: Mapping[tuple[int, int], float] = field(default_factory=dict)
     ends: Mapping[tuple[int, int], float] = field(default_factory=dict)
+
+
+_years = lru_cache(maxsize=16384)(years_of)
 
 
 @lru_cache(maxsize=65536)
@@ -72,18 +81,26 @@ class Reader:
         self.question, self.context, self.scores, self.signals = question, context, scores, signals
         self.families = families
         self.table = context.table
-        self.sentences = {(s.paragraph, s.start): (i, s) for i, s in enumerate(sentences)}
+        self.sentences = sentences
         self.words = words(question.text)
         self.low = question.text.lower()
         self.row_of = {row.index: row for row in self.table.rows}
         self.column_of = {column.index: column for column in self.table.columns}
         self.best_row = max(scores.values(), default=0.0)
         self.top_signal = max(signals.rows.values(), default=0.0)
-        self.all_years = sorted({y for c in self.table.columns for y in c.years} | {y for r in self.table.rows for y in r.years})
+        self.all_years = sorted(
+            {y for c in self.table.columns for y in c.years} | {y for r in self.table.rows for y in r.years}
+        )
         self.asked = wanted_years(question)
         self.wanted = question.content - ASKING
         self.rows = {row.index: self._row(row) for row in self.table.rows}
         self.columns = {column.index: self._column(column) for column in self.table.columns}
+        self.row_parts: dict[tuple[int, ...], dict[str, float]] = {}
+        self.column_parts: dict[tuple[int, ...], dict[str, float]] = {}
+        self.year_parts: dict[tuple[tuple[int, ...], tuple[int, ...]], dict[str, float]] = {}
+        self.seen: dict[tuple[tuple[int, ...], tuple[int, ...]], frozenset[str]] = {}
+        self.asks_change = float(bool(_CHANGE.search(self.low)))
+        self.high, self.low_asked = bool(_HIGH.search(self.low)), bool(_LOW.search(self.low))
         self.constant = self._constant()
         self.silent = -12.0 if signals.starts else 0.0
         self.best_span = max(signals.starts.values(), default=0.0) + max(signals.ends.values(), default=0.0)
@@ -91,10 +108,11 @@ class Reader:
     def matrix(self, programs: Sequence[Program]) -> np.ndarray:
         """Features [len(programs), len(NAMES)], float32."""
         out = np.zeros((len(programs), len(NAMES)), dtype=np.float32)
-        for i, program in enumerate(programs):
+        for name, value in self.constant.items():
+            out[:, _INDEX[name]] = value
+        for row, program in zip(out, programs, strict=True):
             named = self._features(program)
-            for name, value in named.items():
-                out[i, _INDEX[name]] = value
+            row[[_INDEX[name] for name in named]] = list(named.values())
         return out
 
     def _row(self, row: Row) -> dict[str, float]:
@@ -130,46 +148,76 @@ class Reader:
             "years_none_asked": float(not self.asked),
             "percent_asked": float("percent" in text or "%" in text or "proportion" in text),
             "asks_year": float(bool(re.search(r"\b(?:which|what|in) (?:fy|year|fiscal year)\b", text))),
-            "asks_many": float(bool(re.search(r"\b(?:years|items|components|types|which .*s are|what are)\b", text))),
+            "asks_many": float(
+                bool(re.search(r"\b(?:years|items|components|types|which .*s are|what are)\b", text))
+            ),
             "respectively": float("respective" in text),
             "both": float("both" in text or " and " in text),
             "years_word": float(bool(re.search(r"\byears\b", text))),
             "threshold": float(self.question.above is not None or self.question.below is not None),
             "asks_why": float(bool(re.search(r"\bwhy\b|reason|caus|due to|drive|led to|factor", text))),
             "asks_when": float(bool(re.search(r"\bwhen\b|what date", text))),
-            "asks_how_much": float(bool(re.search(r"how much|amount|what (?:is|was) the (?:total|value)", text))),
+            "asks_how_much": float(
+                bool(re.search(r"how much|amount|what (?:is|was) the (?:total|value)", text))
+            ),
             "asks_how_many": float("how many" in text),
         }
 
     def _features(self, program: Program) -> dict[str, float]:
-        named = dict(self.constant)
+        if program.cells and program.cells[0].span is not None:
+            named = self._text_numbers(program)
+        elif program.spans:
+            named = self._text(program)
+        else:
+            named = self._table(program)
         named[f"is_{program.operation}"] = 1.0
         named["family"] = self.families.get(program.operation, 0.0)
         named["selector_family"] = self.signals.families.get(program.operation, 0.0)
-        if program.spans:
-            named |= self._text(program)
-        elif program.cells and program.cells[0].span is not None:
-            named |= self._text_numbers(program)
-        else:
-            named |= self._table(program)
         return named
 
     def _table(self, program: Program) -> dict[str, float]:
-        cells = program.cells if program.operation not in ("extreme", "filter", "count") else program.basis or program.cells
-        across = len({cell.row for cell in cells}) <= 1
-        rows = list(dict.fromkeys(cell.row for cell in cells if cell.row in self.rows))
-        columns = list(dict.fromkeys(cell.column for cell in cells if cell.column in self.columns))
+        cells = (
+            program.cells
+            if program.operation not in ("extreme", "filter", "count")
+            else program.basis or program.cells
+        )
+        rows = tuple(dict.fromkeys(cell.row for cell in cells))
+        columns = tuple(dict.fromkeys(cell.column for cell in cells))
+        across = len(rows) <= 1
         if not cells and program.labels:
-            rows = [r for r, c in program.labels if c == 0 and r in self.rows]
-            columns = [c for _, c in program.labels if c in self.columns]
-        named: dict[str, float] = {"many": len(program.parts) - 1.0, "same_row": float(across)}
-        named["same_column"] = float(len(columns) <= 1)
-        seen: set[str] = set()
-        if rows:
+            rows = tuple(r for r, c in program.labels if c == 0 and r in self.rows)
+            columns = tuple(c for _, c in program.labels if c in self.columns)
+        named = (
+            self._rows_part(rows)
+            | self._columns_part(columns)
+            | self._years(rows, columns)
+            | self._order(program)
+        )
+        named["many"] = len(program.parts) - 1.0
+        named["same_row"], named["same_column"] = float(across), float(len(columns) <= 1)
+        seen = self._seen(rows, columns)
+        if program.labels:
+            seen = seen.union(*(content(self.table.grid[r][c]) for r, c in program.labels))
+        named["uncovered"] = len(self.wanted - seen) / max(1, len(self.wanted))
+        if cells:
+            named["percent"] = sum(cell.number.percent for cell in cells) / len(cells)
+            named["zero"] = float(any(not cell.number.value for cell in cells))
+        if program.detail:
+            named |= self._direction(program.detail.split()[0])
+        named["over_rows"] = float(not across)
+        named["label_is_year"] = float(all(len(_years(part)) == 1 for part in program.parts))
+        if program.operation in ("labels", "count", "label") and program.labels:
+            named |= self._group(program)
+        return named
+
+    def _rows_part(self, rows: tuple[int, ...]) -> dict[str, float]:
+        if not rows:
+            return {}
+        if rows not in self.row_parts:
             rated = [self.rows[r] for r in rows]
-            mean = {key: float(np.mean([row[key] for row in rated])) for key in rated[0]}
+            mean = {key: sum(row[key] for row in rated) / len(rated) for key in rated[0]}
             signals = [row["signal"] for row in rated]
-            named |= {
+            self.row_parts[rows] = {
                 "row_recall": mean["recall"], "row_share": mean["share"], "row_wide_recall": mean["wide"],
                 "row_phrase": mean["phrase"], "row_best": float(max(row["score"] for row in rated) >= self.best_row),
                 "row_margin": self.best_row - mean["score"], "row_path": mean["path"], "row_count": float(min(len(rows), 8)),
@@ -178,41 +226,36 @@ class Reader:
                 "total_asked": mean["total"] * float("total" in self.low), "unlabelled": mean["unlabelled"],
                 "named_all": float(all(row["phrase"] for row in rated)),
             }  # fmt: skip
-            for r in rows:
-                seen |= content(self.row_of[r].label) | content(" ".join(self.row_of[r].path))
-        if columns:
+        return self.row_parts[rows]
+
+    def _columns_part(self, columns: tuple[int, ...]) -> dict[str, float]:
+        if not columns:
+            return {}
+        if columns not in self.column_parts:
             over = [self.columns[c] for c in columns]
-            change = float(np.mean([c["change"] for c in over]))
-            named |= {
-                "column_recall": float(np.mean([c["recall"] for c in over])),
-                "column_words": float(np.mean([c["words"] for c in over])),
-                "column_unasked": float(np.mean([c["unasked"] for c in over])),
-                "column_signal": float(np.mean([c["signal"] for c in over])), "column_count": float(min(len(columns), 8)),
-                "change_column": change, "change_column_asked": change * float(bool(_CHANGE.search(self.low))),
+            mean = {key: sum(column[key] for column in over) / len(over) for key in over[0]}
+            self.column_parts[columns] = {
+                "column_recall": mean["recall"], "column_words": mean["words"], "column_unasked": mean["unasked"],
+                "column_signal": mean["signal"], "column_count": float(min(len(columns), 8)),
+                "change_column": mean["change"], "change_column_asked": mean["change"] * self.asks_change,
             }  # fmt: skip
-            for c in columns:
-                seen |= content(self.column_of[c].header)
-        for r, c in program.labels:
-            seen |= content(self.table.grid[r][c])
-        named["uncovered"] = len(self.wanted - seen) / max(1, len(self.wanted))
-        named |= self._years(program, rows, columns)
-        named |= self._order(program)
-        if cells:
-            named["percent"] = float(np.mean([cell.number.percent for cell in cells]))
-            named["zero"] = float(any(cell.number.value == 0 for cell in cells))
-        if program.detail:
-            high, low = bool(_HIGH.search(self.low)), bool(_LOW.search(self.low))
-            meant = program.detail.split()[0]
-            named["extreme_agrees"] = float((meant == "highest" and high) or (meant == "lowest" and low))
-            named["extreme_disagrees"] = float((meant == "highest" and low) or (meant == "lowest" and high))
-            if meant == "second":
-                named["extreme_agrees"] = 2.0 * float("second" in self.low)
-                named["extreme_disagrees"] = 2.0 * float("second" not in self.low)
-        named["over_rows"] = float(not across)
-        named["label_is_year"] = float(all(len(years_of(part)) == 1 for part in program.parts))
-        if program.operation in ("labels", "count", "label") and program.labels:
-            named |= self._group(program)
-        return named
+        return self.column_parts[columns]
+
+    def _seen(self, rows: tuple[int, ...], columns: tuple[int, ...]) -> frozenset[str]:
+        """The words that the rows' labels and headings and the columns' headers have."""
+        if (rows, columns) not in self.seen:
+            texts = [text for r in rows for text in (self.row_of[r].label, *self.row_of[r].path)]
+            texts += [self.column_of[c].header for c in columns]
+            self.seen[rows, columns] = frozenset().union(*map(content, texts))
+        return self.seen[rows, columns]
+
+    def _direction(self, meant: str) -> dict[str, float]:
+        if meant == "second":
+            asked = "second" in self.low
+            return {"extreme_agrees": 2.0 * asked, "extreme_disagrees": 2.0 * (not asked)}
+        agrees = (meant == "highest" and self.high) or (meant == "lowest" and self.low_asked)
+        disagrees = (meant == "highest" and self.low_asked) or (meant == "lowest" and self.high)
+        return {"extreme_agrees": float(agrees), "extreme_disagrees": float(disagrees)}
 
     def _group(self, program: Program) -> dict[str, float]:
         places = [r for r, c in program.labels if c == 0]
@@ -227,13 +270,15 @@ class Reader:
             "group_has_total": float(any(is_total(self.row_of[r]) for r in places if r in self.row_of)),
         }
 
-    def _years(self, program: Program, rows: Sequence[int], columns: Sequence[int]) -> dict[str, float]:
+    def _years(self, rows: tuple[int, ...], columns: tuple[int, ...]) -> dict[str, float]:
+        if (rows, columns) in self.year_parts:
+            return self.year_parts[rows, columns]
         chosen = [y for c in columns for y in self.column_of[c].years[:1]] or [
             y for r in rows for y in self.row_of[r].years[:1]
         ]
         have, asked = set(chosen), set(self.asked)
         known = asked & set(self.all_years)
-        return {
+        part = {
             "years_equal": float(bool(asked) and have == known),
             "years_missing": float(len(known - have)),
             "years_extra": float(len(have - asked)) if asked else 0.0,
@@ -241,6 +286,8 @@ class Reader:
             "year_latest": float(bool(have) and not asked and max(have) == max(self.all_years, default=0)),
             "years_ordered": float(len(chosen) >= 2 and chosen == self.asked),
         }
+        self.year_parts[rows, columns] = part
+        return part
 
     def _order(self, program: Program) -> dict[str, float]:
         if len(program.cells) != 2 or program.value is None:
@@ -269,23 +316,29 @@ class Reader:
             assert cell.span is not None
             ranks.append(
                 next(
-                    (i for (p, _), (i, s) in self.sentences.items()
-                     if p == cell.span.paragraph and s.start <= cell.span.start < s.end), 9,
+                    (i for i, s in enumerate(self.sentences)
+                     if s.paragraph == cell.span.paragraph and s.start <= cell.span.start < s.end), 9,
                 )
             )  # fmt: skip
         a, b = program.cells[0], program.cells[-1]
         return {
-            "from_text": 1.0, "text_rank": float(np.mean(ranks)), "many": 0.0, "same_row": float(ranks[0] == ranks[-1]),
+            "from_text": 1.0, "text_rank": float(np.mean(ranks)), "many": len(program.parts) - 1.0, "same_row": float(ranks[0] == ranks[-1]),
             "first_larger": float(a.number.value > b.number.value), "percent": float(a.number.percent),
-            "years_ordered": float(a.number.percent != b.number.percent),
+            "both": float(len(program.cells) == len(self.asked)), "row_count": float(len(program.cells)),
+            "text_score": sum(self.sentences[r].score for r in ranks if r < len(self.sentences)) / len(ranks),
+            "text_signal": sum(
+                max(self.signals.starts.get((s.paragraph, s.start), self.silent) for s in (cell.span,) if s)
+                for cell in program.cells
+            ) / len(program.cells),
         }  # fmt: skip
 
     def _text(self, program: Program) -> dict[str, float]:
         span = program.spans[0]
         rank, sentence = next(
-            (i, s) for (p, _), (i, s) in self.sentences.items()
-            if p == span.paragraph and s.start <= span.start < s.end
-        )  # fmt: skip
+            (i, s)
+            for i, s in enumerate(self.sentences)
+            if s.paragraph == span.paragraph and s.start <= span.start < s.end
+        )
         text = self.context.paragraphs[span.paragraph]
         inside, line = text[span.start : span.end], text[sentence.start : sentence.end]
         before, after = text[sentence.start : span.start], text[span.end : sentence.end].strip(" .;")

@@ -13,7 +13,9 @@ from doyen_finance.questions.tatqa import Gold
 
 _NUMBER: Final = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _ALLOWED: Final = {
-    "arithmetic": (("difference", "change", "average", "sum", "share", "ratio", "product", "average_change"),),
+    "arithmetic": (
+        ("difference", "change", "average", "sum", "share", "ratio", "product", "average_change"),
+    ),
     "count": (("count",),),
     "span": (("extreme", "filter"), ("cell",), ("entry", "label"), ("text",)),
     "multi-span": (("cells",), ("filter",), ("labels",), ("text",)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -52,10 +52,9 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a table stands in a report: page, and the box of each cell, where the parser knows them."""
+    """Where each cell of a table stands in a report, where the parser knows it: page, then x0, top, x1, bottom."""
 
-    page: int | None = None
-    boxes: dict[tuple[int, int], tuple[float, float, float, float]] = field(default_factory=dict)
+    boxes: dict[tuple[int, int], tuple[int, tuple[float, float, float, float]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +124,6 @@ class Answer:
 
     def as_dict(self) -> dict[str, Any]:
         """The answer as JSON has it."""
-        from dataclasses import asdict
-
         return {
             "answer": list(self.answer) if self.answer is not None else None,
             "scale": self.scale,
@@ -134,7 +131,8 @@ class Answer:
             "confidence": round(self.confidence, 4),
             "steps": list(self.steps),
             "citations": [
-                {name: value for name, value in asdict(c).items() if value not in (None, "")} for c in self.citations
+                {name: value for name, value in asdict(c).items() if value not in (None, "")}
+                for c in self.citations
             ],
             "reason": self.reason,
         }

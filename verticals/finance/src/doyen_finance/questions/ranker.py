@@ -38,7 +38,7 @@ def fit_ranker(
     seed: int,
     networks: int = 3,
     hidden: int = 48,
-    epochs: int = 14,
+    epochs: int = 12,
     rate: float = 3e-3,
     decay: float = 0.02,
     batch: int = 16,

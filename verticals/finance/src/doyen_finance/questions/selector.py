@@ -41,9 +41,9 @@ NO_SIGNAL: Final = -12.0
 class SelectorRecipe:
     """How the selector is tuned."""
 
-    epochs: int = 4
+    epochs: int = 3
     batch: int = 16
-    frozen_layers: int = 2
+    frozen_layers: int = 3
     learning_rate: float = 2e-4
     head_learning_rate: float = 1e-3
     layer_decay: float = 0.9
@@ -183,11 +183,14 @@ class Selector(nn.Module):
 
 
 @torch.inference_mode()
-def select(model: Selector, questions: Sequence[tuple[str, Context]]) -> list[Signals]:
-    """What the model says of each question: logarithms of probabilities, and scores of spans over that of no span."""
+def select(model: Selector, asked: Sequence[tuple[str, Context, Sequence[int]]]) -> list[Signals]:
+    """What the model says of each question: logarithms of probabilities, and scores of spans over that of no span.
+
+    The third of each item are the numbers of the paragraphs to read; reading costs far more than the labels do.
+    """
     model.eval()
     out = []
-    for question, context in questions:
+    for question, context, paragraphs in asked:
         labelled = model.read_labels(question, context)
         families_C, logits_L = model.labels([labelled])[0]
         rows: dict[int, float] = {}
@@ -199,7 +202,7 @@ def select(model: Selector, questions: Sequence[tuple[str, Context]]) -> list[Si
                 target.update({labelled.places[i][1]: value for i, value in zip(chosen, logs, strict=True)})
         starts: dict[tuple[int, int], float] = {}
         ends: dict[tuple[int, int], float] = {}
-        windows = [(p, w) for p, text in enumerate(context.paragraphs) for w in model.read_windows(question, text)]
+        windows = [(p, w) for p in paragraphs for w in model.read_windows(question, context.paragraphs[p])]
         windows.sort(key=lambda pair: len(pair[1].ids))
         for begin in range(0, len(windows), 8):
             batch = windows[begin : begin + 8]
@@ -227,23 +230,25 @@ def fit_selector(
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    model, average = Selector(), Selector()
-    average.load_state_dict(model.state_dict())
+    model, smooth = Selector(), Selector()
+    smooth.load_state_dict(model.state_dict())
     layers: Any = model.encoder.encoder.layer
     for layer in layers[: recipe.frozen_layers]:
         layer.requires_grad_(False)
-    groups = [{"params": list(model.heads.parameters()), "lr": recipe.head_learning_rate, "weight_decay": 0.0}]
+    groups = [
+        {"params": list(model.heads.parameters()), "lr": recipe.head_learning_rate, "weight_decay": 0.0}
+    ]
     for depth, layer in enumerate(layers[recipe.frozen_layers :], start=recipe.frozen_layers):
         rate = recipe.learning_rate * recipe.layer_decay ** (len(layers) - 1 - depth)
         groups.append({"params": list(layer.parameters()), "lr": rate, "weight_decay": recipe.weight_decay})
     optimizer = torch.optim.AdamW(groups)
     labelled = [(e, model.read_labels(e.question, e.context)) for e in tables]
     per_epoch = -(-len(labelled) // recipe.batch) + -(-len(texts(0)) // recipe.batch)
-    peaks = [group["lr"] for group in optimizer.param_groups]
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, peaks, total_steps=per_epoch * recipe.epochs + recipe.epochs, pct_start=recipe.warmup,
-        cycle_momentum=False, anneal_strategy="linear",
-    )  # fmt: skip
+    total = per_epoch * recipe.epochs
+    rise = max(1, int(total * recipe.warmup))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda n: (n + 1) / rise if n < rise else max(0.02, (total - n) / max(1, total - rise))
+    )
     step = 0
     for epoch in range(recipe.epochs):
         windows = [(e, w) for e in texts(epoch) for w in _aimed(model, e)]
@@ -265,18 +270,17 @@ def fit_selector(
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], 1.0)
             optimizer.step()
-            if step < schedule.total_steps - 1:
-                schedule.step()
+            schedule.step()
             step += 1
             decay = min(recipe.average, (1 + step) / (10 + step))
             with torch.no_grad():
-                for mean, value in zip(average.parameters(), model.parameters(), strict=True):
+                for mean, value in zip(smooth.parameters(), model.parameters(), strict=True):
                     if value.requires_grad:
                         mean.lerp_(value, 1 - decay)
             losses.append(loss.item())
         if on_epoch is not None:
             on_epoch(epoch, float(np.mean(losses)))
-    return from_tensors(delta(average, recipe.rank))
+    return from_tensors(delta(smooth, recipe.rank))
 
 
 def _aimed(model: Selector, example: TextExample) -> list[Windowed]:
@@ -286,13 +290,17 @@ def _aimed(model: Selector, example: TextExample) -> list[Windowed]:
         return windows[:1]
     start, end = example.span
     return [
-        w for w in windows if any(a <= start < b for a, b in w.offsets) and any(a < end <= b for a, b in w.offsets)
+        w
+        for w in windows
+        if any(a <= start < b for a, b in w.offsets) and any(a < end <= b for a, b in w.offsets)
     ][:1]
 
 
 def _label_loss(model: Selector, batch: Sequence[tuple[TableExample, Labelled]]) -> Tensor:
     loss = torch.zeros(())
-    for (example, item), (families_C, logits_L) in zip(batch, model.labels([i for _, i in batch]), strict=True):
+    for (example, item), (families_C, logits_L) in zip(
+        batch, model.labels([i for _, i in batch]), strict=True
+    ):
         if example.family >= 0:
             loss = loss - families_C.log_softmax(0)[example.family]
         for kind, right in (("row", example.rows), ("column", example.columns)):
@@ -323,6 +331,14 @@ def _like_lengths(lengths: Sequence[int], size: int, rng: np.random.Generator) -
         pool = sorted(order[start : start + 8 * size].tolist(), key=lambda i: lengths[i])
         batches += [pool[i : i + size] for i in range(0, len(pool), size)]
     return batches
+
+
+def average(models: Sequence[Selector]) -> Selector:
+    """The mean of models that were tuned from the same start (a model soup, Wortsman et al. 2022, arXiv:2203.05482)."""
+    mean = Selector()
+    states = [model.state_dict() for model in models]
+    mean.load_state_dict({name: sum(state[name] for state in states) / len(states) for name in states[0]})
+    return mean
 
 
 def delta(model: Selector, rank: int) -> dict[str, Tensor]:

@@ -14,13 +14,13 @@ MAX_CLAUSES: Final = 90
 _END: Final = re.compile(r"(?<=[.!?;])[\"”’)]*\s+(?=[A-Z(“\"‘•$€£\d])|\n+")
 _ABBREVIATION: Final = re.compile(r"(?:\b(?:[A-Z]|Inc|Corp|Co|Ltd|No|vs|Mr|Ms|Dr|U\.S|e\.g|i\.e|approx)\.)$")
 _START: Final = re.compile(
-    r"(?:[,;:(]|\b(?:is|are|was|were|be|been|of|to|by|due to|due primarily to|primarily due to|because|because of|for|on|in|at|as|that|from|"
+    r"(?:[;:(]|,(?!\d)|\b(?:is|are|was|were|be|been|of|to|by|due to|due primarily to|primarily due to|because|because of|for|on|in|at|as|that|from|"
     r"represents?|represented|includes?|including|comprises?|comprised|consists? of|means?|using|based on|shows?|"
     r"presents?|summarizes?|totaled|totaling|approximately|within|under|over|with|and|or|between|through|when|if|"
     r"attributable to|driven by|result of|related to|refers? to|reflects?|provides?|has|have|had|not|the|a|an|upon|until|after|before|into|against|between))\s+"
 )
 _STOP: Final = re.compile(
-    r"(?=[,;:()])|(?=\.?$)|(?=\.\s)|\s+(?=(?:and|or|as|in|for|of|at|to|on|by|from|with|during|which|that|compared|due|because|if|"
+    r"(?=[;:()])|(?=,(?!\d{3}))|(?=\.?$)|(?=\.\s)|\s+(?=(?:and|or|as|in|for|of|at|to|on|by|from|with|during|which|that|compared|due|because|if|"
     r"when|is|are|was|were|has|have|than|under|per|related|offset|partially|primarily|while|until|through|over|but|will|may)\b)"
 )
 

@@ -21,14 +21,19 @@ _DATE: Final = re.compile(
 def read_table(grid: Sequence[Sequence[str]], place: Place | None = None) -> Table:
     """Read ``grid`` (rows of texts, first column the labels). Raises FIN-081 (no grid, or too large)."""
     if not grid or not any(len(row) > 1 for row in grid):
-        raise DoyenError("FIN-081", "the table has no two columns.", "Give rows of cells, labels in the first column.")
+        raise DoyenError(
+            "FIN-081", "the table has no two columns.", "Give rows of cells, labels in the first column."
+        )
     width = max(len(row) for row in grid)
     if width * len(grid) > MAX_CELLS:
         raise DoyenError(
-            "FIN-081", f"the table has {width * len(grid)} cells; at most {MAX_CELLS} are read.", "Split the table."
+            "FIN-081",
+            f"the table has {width * len(grid)} cells; at most {MAX_CELLS} are read.",
+            "Split the table.",
         )
     cells = tuple(
-        tuple(" ".join(str(text)[:MAX_CELL_CHARACTERS].split()) for text in row) + ("",) * (width - len(row)) for row in grid
+        tuple(" ".join(str(text)[:MAX_CELL_CHARACTERS].split()) for text in row) + ("",) * (width - len(row))
+        for row in grid
     )
     first = _first_value_row(cells)
     headers: list[list[int]] = [list(range(first))]
@@ -65,7 +70,9 @@ def read_table(grid: Sequence[Sequence[str]], place: Place | None = None) -> Tab
             continue
         levels = tuple(
             dict.fromkeys(
-                text for h in headers[0] if (text := _spanned(cells[h], column)) and not _is_caption(cells, h, text)
+                text
+                for h in headers[0]
+                if (text := _spanned(cells[h], column)) and not _is_caption(cells, h, text)
             )
         )
         header = " ".join(levels)
@@ -116,4 +123,8 @@ def _spanned(row: tuple[str, ...], column: int) -> str:
 
 def _is_caption(cells: tuple[tuple[str, ...], ...], row: int, text: str) -> bool:
     """Whether a header text is no header but a unit over all columns."""
-    return bool(re.fullmatch(r"\(?(?:in|\$|€|£)?\s*(?:in\s)?(?:thousands|millions|billions).*\)?", text, re.IGNORECASE))
+    return bool(
+        re.fullmatch(
+            r"\(?(?:in|\$|€|£)?\s*(?:in\s)?(?:thousands|millions|billions).*\)?", text, re.IGNORECASE
+        )
+    )

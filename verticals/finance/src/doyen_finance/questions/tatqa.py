@@ -59,7 +59,13 @@ def read_items(path: Path, limit: int | None = None) -> list[Item]:
             context = Context(table, tuple(str(p["text"]) for p in paragraphs))
             group = str(entry["table"]["uid"])
             for q in entry["questions"]:
-                gold = Gold(q["answer"], q["answer_type"], q["answer_from"], q["scale"] or "", q.get("derivation") or "")
+                gold = Gold(
+                    q["answer"],
+                    q["answer_type"],
+                    q["answer_from"],
+                    q["scale"] or "",
+                    q.get("derivation") or "",
+                )
                 found.append(Item(str(q["uid"]), group, str(q["question"]), context, gold))
                 if limit is not None and len(found) >= limit:
                     return found

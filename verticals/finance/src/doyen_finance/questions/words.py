@@ -12,23 +12,19 @@ from doyen_finance.questions.numbers import years_of
 
 _WORD: Final = re.compile(r"[^\W_]+", re.UNICODE)
 _STOP: Final = frozenset(
-    """a an the of in on at to for from by with and or as is are was were be been being it its this that these those
-    what which who how when where why did do does has have had much many company companys group s their there than
-    between compared respective respectively value values amount amounts each both all any during per if out up
-    fiscal financial year years ended end fy table show shown shows provide information calculated recorded
-    """.split()
+    ["a", "an", "the", "of", "in", "on", "at", "to", "for", "from", "by", "with", "and", "or", "as", "is", "are", "was", "were", "be", "been", "being", "it", "its", "this", "that", "these", "those", "what", "which", "who", "how", "when", "where", "why", "did", "do", "does", "has", "have", "had", "much", "many", "company", "companys", "group", "s", "their", "there", "than", "between", "compared", "respective", "respectively", "value", "values", "amount", "amounts", "each", "both", "all", "any", "during", "per", "if", "out", "up", "fiscal", "financial", "year", "years", "ended", "end", "fy", "table", "show", "shown", "shows", "provide", "information", "calculated", "recorded"]
 )
 _ASKING: Final = frozenset(
-    """change percentage percent difference increase decrease average total sum ratio proportion largest highest
-    lowest smallest higher lower larger smaller exceed exceeded more less greater most least million thousand billion
-    """.split()
+    ["change", "percentage", "percent", "difference", "increase", "decrease", "average", "total", "sum", "ratio", "proportion", "largest", "highest", "lowest", "smallest", "higher", "lower", "larger", "smaller", "exceed", "exceeded", "more", "less", "greater", "most", "least", "million", "thousand", "billion"]
 )
 _THRESHOLD: Final = re.compile(
     r"(?P<word>exceed(?:ed|s|ing)?|(?:more|greater|higher|larger|less|lower|smaller|fewer) than|above|below|over|under|at least)"
     r"\s+(?:[$€£¥]\s?)?(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)\s*(?P<percent>%)?",
     re.IGNORECASE,
 )
-_RANGE: Final = re.compile(r"(?:20[0-4]\d|19[89]\d|FY?\s?\d\d)\s?(?:-|–|to|through)\s?(?:20[0-4]\d|FY?\s?\d\d)", re.IGNORECASE)
+_RANGE: Final = re.compile(
+    r"(?:20[0-4]\d|19[89]\d|FY?\s?\d\d)\s?(?:-|–|to|through)\s?(?:20[0-4]\d|FY?\s?\d\d)", re.IGNORECASE
+)
 
 
 @lru_cache(maxsize=65536)
@@ -51,7 +47,9 @@ def words(text: str) -> tuple[str, ...]:
 def content(text: str) -> frozenset[str]:
     """The stems that carry meaning: no stop words, no years."""
     return frozenset(
-        stem(w) for w in _WORD.findall(text.lower()) if w not in _STOP and not re.fullmatch(r"(?:19|20)\d\d", w)
+        stem(w)
+        for w in _WORD.findall(text.lower())
+        if w not in _STOP and not re.fullmatch(r"(?:19|20)\d\d", w)
     )
 
 
