@@ -19,6 +19,7 @@ from doyen_documents.tables.lines import (
     Segment,
     clean_words,
     is_marker,
+    is_number,
     print_lines,
     prose_blocks,
     rows_of,
@@ -58,11 +59,11 @@ def tables_of_words(
     for lattice in _lattices([r for r in level if r.drawn], [r for r in upright if r.drawn]):
         inside, outside = _part(left, lattice)
         found = _ruled_table(inside, lattice, page, level, upright)
-        if found is not None:
+        if found is not None and not _head_alone(found):
             tables.append(found)
             left = outside
     aligned = _aligned_tables(left, page, level, upright)
-    # Shading draws the cells of some tables, but of others only the head or every second row.
+    # Shading draws the cells of some tables, but of others only the head or every second row; so do some rules.
     for lattice in _lattices(level, upright):
         inside, _ = _part(left, lattice)
         rivals = [table for table in aligned if _meet(table.box, lattice)]
@@ -76,6 +77,14 @@ def tables_of_words(
             tables.append(found)
     tables += aligned
     return sorted(tables, key=lambda table: (table.box.top, table.box.x0))
+
+
+def _head_alone(table: Table) -> bool:
+    """Whether a table may be the head of one whose body is not drawn: few rows, no figures but years."""
+    return table.rows <= 3 and not any(
+        cell.column and is_number(cell.text.replace(" ", "")) and not YEAR.fullmatch(cell.text)
+        for cell in table.cells
+    )
 
 
 def _lattices(level: Sequence[Rule], upright: Sequence[Rule]) -> list[Lattice]:

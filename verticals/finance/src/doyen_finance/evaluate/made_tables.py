@@ -63,12 +63,15 @@ RULES: Final = {
     "partial": "thead th[colspan]{border-bottom:.5pt solid #000} thead tr:last-child th{border-bottom:.5pt solid #000}",
     "zebra": "tbody tr:nth-child(odd) td{background:#eee} thead th{background:#36a;color:#fff}",
     "zebrawhite": "tbody tr:nth-child(odd) td{background:#eef} thead tr:last-child th{border-bottom:.6pt solid #000}",
+    "boxhead": "thead th{border:.5pt solid #000} table{border-bottom:.5pt solid #000}",
+    "headcolumns": "thead th{border:.5pt solid #000} td{border-left:.5pt solid #000;border-right:.5pt solid #000} table{border-bottom:.5pt solid #000}",
+    "shadehead": "thead th{background:#cdd;border:.5pt solid #fff} tr{border-bottom:.3pt solid #999}",
     "none": "",
 }  # fmt: skip
 # Half of the tables have no or few rules: they are the hard ones.
 CHOICES: Final = (
     "grid", "greygrid", "outer", "columns", "rows", "rows", "book", "book", "book", "head", "head", "partial",
-    "partial", "zebra", "zebrawhite", "none", "none", "none",
+    "partial", "zebra", "zebrawhite", "none", "none", "none", "boxhead", "headcolumns", "shadehead",
 )  # fmt: skip
 
 
@@ -96,6 +99,7 @@ class MadeTable:
     head: int = 1
     style: str = ""
     rules: str = "none"
+    grouped: bool = False  # the first column's cells each cover several rows
 
 
 class Maker:
@@ -141,7 +145,11 @@ class Maker:
         texts = random.random() < 0.2 and columns <= 5
         if texts:
             kinds = [random.choice(("text", "text", "count", "date")) for _ in range(columns - 1)]
-        table = MadeTable(rules=random.choice(CHOICES))
+            if random.random() < 0.3:
+                kinds = ["text"] * (columns - 1)
+        table = MadeTable(rules=random.choice(CHOICES), grouped=columns >= 4 and random.random() < 0.12)
+        if table.grouped:
+            kinds[0] = "label"
         align = random.choice(("right", "right", "right", "center", "left"))
         self._head(table, columns, random.choice(("center", "center", align)))
         self._body(table, kinds, align, thousands, decimal)
@@ -170,6 +178,13 @@ class Maker:
             return self.phrase(1, random.choice((1, 2, 2, 4)))
 
         stub = "" if random.random() < 0.35 else self.phrase(1, 3)
+        if table.grouped:
+            table.cells.append(MadeCell(0, 1, self.phrase(1, 2), 1, 1, True, "left"))
+            if stub:
+                table.cells.append(MadeCell(0, 0, stub, 1, 1, True, "left"))
+            table.cells += [MadeCell(0, c, name(c), 1, 1, True, align) for c in range(2, columns)]
+            table.head = table.rows = 1
+            return
         depth = 2 if columns >= 5 and random.random() < 0.5 else 1
         if stub:
             table.cells.append(MadeCell(0, 0, stub, depth, 1, True, "left"))
@@ -203,9 +218,10 @@ class Maker:
         long = random.choice((2, 3, 4, 7, 10))
         sections, blanks, leaders = random.random() < 0.25, random.random() < 0.2, random.random() < 0.08
         numbered, marks = random.random() < 0.1, random.random() < 0.15
-        indent = 0
-        for _ in range(count):
-            if sections and (indent == 0 or random.random() < 0.2):
+        stubs = random.choice(("labels", "labels", "labels", "years"))
+        indent = until = 0
+        for number in range(count):
+            if sections and not table.grouped and (indent == 0 or random.random() < 0.2):
                 table.cells.append(MadeCell(table.rows, 0, self.phrase(1, 4)))
                 table.rows += 1
                 indent = 1
@@ -216,12 +232,21 @@ class Maker:
             if leaders:
                 label += " ............."
             mark = random.choice("123*ab") if marks and random.random() < 0.3 else ""
-            table.cells.append(MadeCell(row, 0, label, indent=indent, mark=mark))
+            years = kinds and kinds[0] == "count" and stubs == "years"
+            if table.grouped:
+                if row >= until:
+                    height = min(random.randint(2, 4), count - number)
+                    table.cells.append(MadeCell(row, 0, self.phrase(1, 3), height))
+                    until = row + height
+            elif years:
+                table.cells.append(MadeCell(row, 0, str(1990 + number)))
+            else:
+                table.cells.append(MadeCell(row, 0, label, indent=indent, mark=mark))
             for column, kind in enumerate(kinds, start=1):
                 if blanks and random.random() < 0.2:
                     continue
-                if kind == "text":
-                    table.cells.append(MadeCell(row, column, self.phrase(1, 9)))
+                if kind in ("text", "label"):
+                    table.cells.append(MadeCell(row, column, self.phrase(1, 9 if kind == "text" else 3)))
                 elif kind == "date":
                     day = (
                         f"{random.randint(1, 28):02}.{random.randint(1, 12):02}.{random.randint(1990, 2012)}"
