@@ -37,7 +37,6 @@ class Counts:
     cells: int = 0
     exact_periods: int = 0
     tags: int = 0
-    tagged: int = 0
 
     def add(self, other: Counts) -> None:
         """Add another's counts to these."""
@@ -160,11 +159,10 @@ def compare(facts: Sequence[Fact], statements: Sequence[Statement]) -> Counts:
     pairs = match_cells(facts, cells)
     nils = sum(v.is_nil for _, v in cells)
     zeros = min(nils, sum(fact.value == 0 for fact in facts))
-    tagged = [(fact, row) for fact, row, _ in pairs if row.tag is not None]
     return Counts(
         truth=len(facts), predicted=len(cells) - nils + zeros, values=values, cells=len(pairs),
         exact_periods=sum(_exact(fact.period, value) for fact, _, value in pairs),
-        tags=sum(row.tag in fact.tags for fact, row in tagged), tagged=len(pairs),
+        tags=sum(f"us-gaap:{value.tag}" in fact.tags for fact, _, value in pairs),
     )  # fmt: skip
 
 
@@ -214,7 +212,7 @@ def figures(counts: Counts) -> dict[str, float | int | None]:
         "value_precision": _ratio(min(counts.values, counts.predicted), counts.predicted),
         "cell_f1": _ratio(2 * counts.cells, counts.truth + counts.predicted),
         "exact_period_rate": _ratio(counts.exact_periods, counts.cells),
-        "tag_accuracy": _ratio(counts.tags, counts.tagged),
+        "tag_accuracy": _ratio(counts.tags, counts.cells),
         "facts": counts.truth,
     }
 
@@ -269,6 +267,6 @@ def _intervals(outcomes: Sequence[Outcome]) -> dict[str, tuple[float, float] | N
             (min(c.values, c.predicted) for c in by_name), (c.predicted for c in by_name)
         ),
         "cell_f1": interval((2 * c.cells for c in by_name), (c.truth + c.predicted for c in by_name)),
-        "tag_accuracy": interval((c.tags for c in by_name), (c.tagged for c in by_name)),
+        "tag_accuracy": interval((c.tags for c in by_name), (c.cells for c in by_name)),
         "balance_pass_rate": interval((checks[n][0] for n in names), (checks[n][1] for n in names)),
     }

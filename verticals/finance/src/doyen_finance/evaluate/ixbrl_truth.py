@@ -59,7 +59,7 @@ class Fact:
         label: text of its row's first cell.
         value: as printed: with the sign of its brackets or minus, times ten to the fact's scale. The sign within
             XBRL differs where an element counts outflows as positive; ``element_value`` has that one.
-        tags: the element; more where one number is tagged more than once.
+        tags: the element with its prefix; more where one number is tagged more than once.
         members: dimension to member, both without prefix; empty for the whole company.
     """
 
@@ -263,7 +263,7 @@ def _row_facts(
         facts.append(
             Fact(
                 kind=kind, table=table, row=row_number, label=label,
-                tags=tuple(dict.fromkeys(_local(tag.get("name", "")) for tag in tags)),
+                tags=tuple(dict.fromkeys(tag.get("name", "").strip() for tag in tags)),
                 period=context.period, unit=units.get(tags[0].get("unitRef", ""), ""),
                 value=-scaled if negative and scaled else scaled,
                 element_value=-scaled if tags[0].get("sign") == "-" else scaled, members=context.members,

@@ -151,36 +151,45 @@ def _subtotals(rows: Sequence[Row], cells: Cells, column: int) -> Iterator[Check
     memo = _memo_rows(rows)
     for row in rows:
         target = cells.get((row.index, column))
-        if target is not None and row.label.endswith("现金流量净额"):  # inflows less outflows
-            sums = [r.index for r in rows[: row.index] if r.label.endswith("小计")][-2:]
-            parts = [value for index in sums if (value := cells.get((index, column)))]
-            if len(sums) == 2 and parts:
-                flows = [part.value if part.row == sums[0] else -part.value for part in parts]
-                yield _check("subtotal", column, target, sum(flows, Decimal(0)), parts)
+        if target is None or target.is_nil or not _TOTAL.search(row.label):
             continue
-        if target is None or not _TOTAL.search(row.label) or target.is_nil:
+        if row.label.endswith("现金流量净额"):
+            yield from _inflows_less_outflows(rows[: row.index], cells, target)
             continue
-        terms: list[Value] = []
-        total, first = Decimal(0), row.index
-        sums: list[tuple[Decimal, int, int]] = []
-        index = row.index - 1
-        while index >= 0 and len(terms) < MAX_ADDENDS:
-            value = cells.get((index, column))
-            if value is not None and index not in memo:
-                terms.append(value)
-                total += value.value
-                sums.append((total, index, len(terms)))
-            index = spans.get(index, index) - 1
-        for total, first, count in sums:
-            check = _check("subtotal", column, target, total, terms[:count])
-            if check.passed and count > 1:
-                spans[row.index] = first
-                yield check
-                break
-        else:
-            if len(sums) > 1 and _plain_total(row):
-                since = next((s for s in reversed(sums) if s[1] > max(spans, default=-1)), sums[-1])
-                yield _check("subtotal", column, target, since[0], terms[: since[2]])
+        runs = list(_runs_above(target, cells, spans, memo))
+        found = next((c for terms in runs[1:] if (c := _sum_check(target, terms)).passed), None)
+        if found is not None:
+            spans[row.index] = next(terms[-1].row for terms in runs[1:] if _sum_check(target, terms).passed)
+            yield found
+        elif len(runs) > 1 and _plain_total(row):
+            last_total = max(spans, default=-1)
+            yield _sum_check(target, [term for term in runs[-1] if term.row > last_total] or runs[-1])
+
+
+def _sum_check(target: Value, terms: Sequence[Value]) -> Check:
+    return _check("subtotal", target.column, target, sum((term.value for term in terms), Decimal(0)), terms)
+
+
+def _runs_above(
+    target: Value, cells: Cells, spans: Mapping[int, int], memo: set[int]
+) -> Iterator[list[Value]]:
+    """The last one, two, three … values above a total; a total among them stands for the rows that it covers."""
+    terms: list[Value] = []
+    index = target.row - 1
+    while index >= 0 and len(terms) < MAX_ADDENDS:
+        value = cells.get((index, target.column))
+        if value is not None and index not in memo:
+            terms.append(value)
+            yield list(terms)
+        index = spans.get(index, index) - 1
+
+
+def _inflows_less_outflows(rows: Sequence[Row], cells: Cells, target: Value) -> Iterator[Check]:
+    totals = [row.index for row in rows if row.label.endswith("小计")][-2:]
+    parts = [value for index in totals if (value := cells.get((index, target.column)))]
+    if len(totals) == 2 and parts:
+        flows = [part.value if part.row == totals[0] else -part.value for part in parts]
+        yield _check("subtotal", target.column, target, sum(flows, Decimal(0)), parts)
 
 
 def _memo_rows(rows: Sequence[Row]) -> set[int]:

@@ -58,7 +58,8 @@ class Value(_Model):
     """A number of the statement.
 
     ``value`` is the printed number with its sign, times ``scale`` (a percentage divided by 100); brackets are
-    negative. ``is_nil``: printed as a dash, value 0.
+    negative. ``is_nil``: printed as a dash, value 0. ``tag``: a us-gaap element; one row can have several (shares
+    and their amount).
     """
 
     row: int
@@ -71,6 +72,7 @@ class Value(_Model):
     currency: str | None
     period: Period | None
     box: Box
+    tag: str | None = None
 
 
 class Check(_Model):

@@ -16,6 +16,7 @@ from doyen_documents import sniff
 from doyen_documents.pdf import page_records
 from doyen_documents.reader import file_bytes
 from doyen_documents.tables.model import Word
+from doyen_finance import weights
 from doyen_finance.statements.assemble import draft, fill_years, known_days, statement_of
 from doyen_finance.statements.checks import checked
 from doyen_finance.statements.layout import Rule, find_lines
@@ -23,6 +24,7 @@ from doyen_finance.statements.model import PageSize, Report, Statement
 from doyen_finance.statements.page_text import page_texts
 from doyen_finance.statements.periods import ColumnTime, phrases
 from doyen_finance.statements.segments import PageLines, Segment, find_segments
+from doyen_finance.statements.tags import PART, load, tagged
 from doyen_finance.statements.titles import Kind, title_of
 from doyen_schemas import DoyenError
 
@@ -50,11 +52,20 @@ _PERIOD_END: Final = re.compile(
 
 
 def parse(path: str | Path) -> Report:
-    """The primary statements of a report.
+    """The primary statements of a report, with the us-gaap element of each value.
 
-    Raises FIN-010 (not a PDF), FIN-011 (no statement found), DOC-001 to DOC-005, and DOC-007 (password), DOC-008,
-    DOC-012 to DOC-014 (a PDF that cannot be read).
+    Raises FIN-001 (no weights), FIN-010 (not a PDF), FIN-011 (no statement found), DOC-001 to DOC-005, and DOC-007
+    (password), DOC-008, DOC-012 to DOC-014 (a PDF that cannot be read).
     """
+    report = read_statements(path)
+    started = time.monotonic()
+    statements = tagged(report.statements, load(weights.part(PART)))
+    seconds = round(report.seconds + time.monotonic() - started, 2)
+    return report.model_copy(update={"statements": statements, "seconds": seconds})
+
+
+def read_statements(path: str | Path) -> Report:
+    """The primary statements without elements; raises as ``parse``, less FIN-001."""
     started = time.monotonic()
     data = file_bytes(Path(path))
     if sniff.media_type(data, Path(path).suffix.lower()) != sniff.PDF:
