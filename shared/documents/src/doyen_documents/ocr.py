@@ -173,7 +173,11 @@ def _word(text: str, quad: Any, line: Any, scale: float) -> Iterator[Word]:
     if text:
         x0, _, x1, _ = _bounds(quad)
         _, top, _, bottom = _bounds(line)
-        yield Word(text, x0 * scale, top * scale, x1 * scale, bottom * scale)
+        at, width = x0, (x1 - x0) / len(text)
+        # Day and year are often printed so close that they are read as one figure.
+        for part in re.sub(r"^(\d{1,2},)((?:19|20)\d\d)$", r"\1 \2", text).split():
+            yield Word(part, at * scale, top * scale, (at + len(part) * width) * scale, bottom * scale)
+            at += len(part) * width
 
 
 def join_figures(words: Sequence[Word]) -> list[Word]:
