@@ -183,6 +183,7 @@ class TestBuiltIn:
         assert "embargo" in failed(audit(strategy("ridge"), panel))
 
     @pytest.mark.slow
+    @pytest.mark.timeout(900)
     def test_the_network_passes(self, panel: pd.DataFrame) -> None:
         findings = audit(strategy("network"), panel, csi300_spells())
         assert failed(findings) == set(), findings
