@@ -32,33 +32,22 @@ def transactions(
 
     Example: doyen finance risk transactions payments.csv --budget 50 --json
     """
-    from doyen_finance import weights
-    from doyen_finance.risk.features import features
-    from doyen_finance.risk.fraud import alerts, load_fraud
-    from doyen_finance.risk.transactions import read_transactions
+    from doyen_finance.risk.run import transaction_alerts
 
-    data, model = read_transactions(file), load_fraud(weights.part("risk"))
-    rows = data.day > data.day[-1] - days
-    x_NF = features(data)[rows]
-    scores = model.scores(x_NF)
-    found = alerts(data.rows(rows), x_NF, scores, model, budget)
-    items = [{**a._asdict(), "reasons": [r._asdict() for r in a.reasons]} for a in found]
-    result = {
-        "weights": weights.release()[0], "simulated_weights": True, "transactions": len(data),
-        "scored": int(rows.sum()), "budget": budget, "flags": list(data.flags), "alerts": items,
-    }  # fmt: skip
+    result = transaction_alerts(file, budget, days)
+    items = result["alerts"]
     if out:
         _write(out, ({**item, "reasons": "; ".join(r["text"] for r in item["reasons"])} for item in items))
     if as_json:
         typer.echo(json.dumps(result))
         return
-    for alert in found:
+    for item in items:
         typer.echo(
-            f"{alert.time}  card {alert.card}  {alert.amount:.2f}  risk {alert.risk:.3f}  {alert.scenario}"
+            f"{item['time']}  card {item['card']}  {item['amount']:.2f}  risk {item['risk']:.3f}  {item['scenario']}"
         )
-        for reason in alert.reasons:
-            typer.echo(f"    {reason.text}")
-    _flags(data.flags)
+        for reason in item["reasons"]:
+            typer.echo(f"    {reason['text']}")
+    _flags(result["flags"])
 
 
 @app.command()
@@ -73,30 +62,20 @@ def credit(
 
     Example: doyen finance risk credit clients.csv --out scores.csv
     """
-    from doyen_finance import weights
-    from doyen_finance.risk.clients import read_clients
-    from doyen_finance.risk.credit import load_credit
+    from doyen_finance.risk.run import client_scores
 
-    clients, model = read_clients(file), load_credit(weights.part("risk"))
-    scores = model.scores(clients.x_NF, clients.digests)
-    reasons = model.reasons(clients.x_NF, clients.digests)
-    items: list[dict[str, Any]] = [
-        {"client": str(name), "risk": round(float(risk), 4), "reasons": [r._asdict() for r in why]}
-        for name, risk, why in zip(clients.ids, scores.risk, reasons, strict=True)
-    ]
+    result = client_scores(file)
+    items = result["clients"]
     if out:
         _write(out, ({**item, "reasons": "; ".join(r["text"] for r in item["reasons"])} for item in items))
     if as_json:
-        typer.echo(json.dumps({
-            "weights": weights.release()[0], "seen_rows": int(scores.seen.sum()), "flags": list(clients.flags),
-            "clients": items,
-        }))  # fmt: skip
+        typer.echo(json.dumps(result))
         return
     for item in sorted(items, key=lambda i: -i["risk"])[:20]:
         typer.echo(f"client {item['client']}  risk {item['risk']:.3f}")
         for reason in item["reasons"]:
             typer.echo(f"    {reason['text']}")
-    _flags(clients.flags)
+    _flags(result["flags"])
 
 
 @app.command()
@@ -110,28 +89,23 @@ def aml(
 
     Example: doyen finance risk aml transfers.csv --json
     """
-    from doyen_finance import weights
-    from doyen_finance.risk.aml import aml_alerts, load_aml
-    from doyen_finance.risk.transfers import read_transfers
+    from doyen_finance.risk.run import transfer_alerts
 
-    data, model = read_transfers(file), load_aml(weights.part("risk"))
-    found, limits = aml_alerts(data, model, least)
-    flags = [*data.flags, *limits]
-    items = [{**a._asdict(), "hops": [h._asdict() for h in a.hops]} for a in found]
+    result = transfer_alerts(file, least)
+    items = result["alerts"]
     if out:
         kept = ("typology", "score", "account", "accounts", "transfers", "total")
         _write(out, ({**{k: i[k] for k in kept}, "reasons": "; ".join(i["reasons"])} for i in items))
     if as_json:
-        typer.echo(json.dumps({
-            "weights": weights.release()[0], "simulated_weights": True, "transfers": len(data), "flags": flags,
-            "alerts": items,
-        }))  # fmt: skip
+        typer.echo(json.dumps(result))
         return
-    for alert in found:
-        typer.echo(f"{alert.typology}  account {alert.account}  {alert.total:,.2f}  score {alert.score:.3f}")
-        for reason in alert.reasons:
+    for item in items:
+        typer.echo(
+            f"{item['typology']}  account {item['account']}  {item['total']:,.2f}  score {item['score']:.3f}"
+        )
+        for reason in item["reasons"]:
             typer.echo(f"    {reason}")
-    _flags(flags)
+    _flags(result["flags"])
 
 
 @app.command()
