@@ -98,7 +98,10 @@ def read_truth(data: bytes) -> Truth:
     parser = etree.XMLParser(
         recover=True, huge_tree=True, resolve_entities=False, no_network=True, load_dtd=False
     )
-    root = etree.fromstring(data, parser)
+    try:
+        root = etree.fromstring(data, parser)
+    except etree.XMLSyntaxError:
+        root = None
     if root is None:
         raise DoyenError("FIN-015", "the file is no XML.", "Give inline XBRL reports (.htm, .html).")
     contexts = dict(_contexts(root))
@@ -257,7 +260,8 @@ def _row_facts(
         value = _value(tags[0])
         if context is None or value is None:
             continue
-        scaled = value.scaleb(int(tags[0].get("scale") or 0))
+        scale = tags[0].get("scale") or "0"
+        scaled = value.scaleb(int(scale) if re.fullmatch(r"-?\d{1,2}", scale) else 0)
         beside = _text(cells[place - 1]) if place else ""
         negative = "(" in text or text.lstrip("$ ").startswith(("-", "−", "–")) or beside.endswith("(")
         facts.append(

@@ -31,6 +31,8 @@ from doyen_schemas import DoyenError
 MAX_PAGES: Final = 120
 # A statement may go on over so many pages after its title's.
 FOLLOWING: Final = 6
+# A page with fewer characters has no text layer to speak of.
+MIN_TEXT: Final = 10
 MANY_AMOUNTS: Final = 15
 _AMOUNT: Final = re.compile(r"(?<![\w.,])\(?\d[\d,.]*\d\)?(?![\w,])")
 _OPEN_TITLE: Final = re.compile(r"statements?(?: of)?(?: \w+){0,5}\s*$", re.IGNORECASE)
@@ -75,10 +77,11 @@ def read_statements(path: str | Path) -> Report:
     pages = read_pages(data, numbers) if numbers else []
     statements = find_statements(pages, report_end(texts))
     if not statements:
+        without_text = sum(len(text.strip()) < MIN_TEXT for text in texts)
         raise DoyenError(
             "FIN-011",
-            f"no statement was found on {len(texts)} pages.",
-            "A statement needs its title on a line of its own.",
+            f"no statement was found on {len(texts)} pages, {without_text} of them without text.",
+            "Pages without text need OCR; a statement needs its title on a line of its own.",
         )
     used = {page for statement in statements for page in statement.pages}
     return Report(
