@@ -12,7 +12,8 @@ class DoyenError(Exception):
 
     Args:
         code: stable identifier such as ``DOC-003``; prefixes: DOC documents, RUN runtime, MOD modeling,
-            TRN training, DAT data, EVA evaluation, GRA graph, RET retrieval, LEG legal.
+            TRN training, DAT data, EVA evaluation, GRA graph, RET retrieval, LEG legal, MED medical,
+            FIN finance.
         message: what is wrong, with the value and the rule; never document text.
         hint: the way out, in one sentence.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from doyen_finance.cli.release import release
 from doyen_finance.cli.train_forecaster import forecaster
 from doyen_finance.cli.train_questions import questions
 from doyen_finance.cli.train_risk import train_risk
@@ -17,3 +18,4 @@ app.command()(forecaster)
 app.command("risk")(train_risk)
 app.command()(questions)
 app.command("statement-tags")(train_statement_tags)
+app.command()(release)
