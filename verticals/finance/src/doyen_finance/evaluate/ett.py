@@ -61,7 +61,7 @@ ARMS: Final = (
     Arm(
         "patch_transformer",
         {"heads": 2},
-        Recipe(epochs=16, patience=4, batch=32, rate=1e-3, share=0.25, average=0.99),
+        Recipe(epochs=10, patience=3, batch=32, rate=1e-3, share=0.25, average=0.99),
     ),
     Arm("dlinear", {}, Recipe(epochs=16, patience=4, batch=32, rate=2e-3, share=0.25, average=0.99)),
 )
