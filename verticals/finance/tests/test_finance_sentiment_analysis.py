@@ -20,7 +20,7 @@ from doyen_finance.sentiment.robustness import robustness
 from doyen_finance.sentiment.scoring import Blend, Model, fit_blend, probabilities
 from doyen_schemas import DoyenError
 
-NEWS = "Infosys surges to record high after strong earnings, TCS slumps 8% on weak outlook"
+NEWS = "Infosys gains on strong earnings, TCS falls 8% on weak outlook"
 
 
 def test_entities_are_judged_apart_with_their_places() -> None:
@@ -69,6 +69,13 @@ def test_unsure_answers_are_flagged() -> None:
     assert "cut" in analyse("profit, " * 100 + "fell").flags
     assert language("Le bénéfice de la société est en hausse pour le trimestre") == "French"
     assert language("Sensex falls 200 pts") == "English"
+
+
+def test_mentions_with_and_without_legal_form_are_one_entity() -> None:
+    found = analyse("Acme Corp. shares jumped 9% after it beat estimates. Acme raised its dividend.")
+    acme = next(entity for entity in found.entities if entity.name.startswith("Acme"))
+    assert len(acme.spans) == 2
+    assert acme.sentiment.label == "positive"
 
 
 def test_sentences_do_not_end_at_abbreviations() -> None:

@@ -131,20 +131,3 @@ def test_answers_of_the_language_model_do_not_depend_on_the_batch() -> None:
     alone = np.concatenate([llm.logits(asked, [t]) for t in targets])
     assert together.shape == (3, 3)
     assert np.abs(together - alone).max() < 1e-4
-
-
-def test_the_adapter_ships_in_half_precision(tmp_path: Path) -> None:
-    import torch
-    from safetensors.torch import load_file, save_file
-
-    from doyen_finance.sentiment.lora import narrow
-    from doyen_schemas import DoyenError
-
-    (tmp_path / "run").mkdir()
-    save_file({"a": torch.ones(2, 2)}, tmp_path / "run" / "adapter_model.safetensors")
-    (tmp_path / "run" / "adapter_config.json").write_text("{}", encoding="utf-8")
-    narrow(tmp_path / "run", tmp_path / "out")
-    assert load_file(tmp_path / "out" / "adapter_model.safetensors")["a"].dtype == torch.float16
-    with pytest.raises(DoyenError) as error:
-        narrow(tmp_path, tmp_path / "out")
-    assert error.value.code == "FIN-045"

@@ -42,7 +42,7 @@ def sentiment_lora(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Calibrate the LoRA on dev beside the encoder, narrow it to fp16, and let dev choose the default.
+    """Calibrate the LoRA on dev beside the encoder, and let dev choose the default.
 
     Example: doyen finance train sentiment-lora --adapter runs/sentiment-lora/adapter --out runs/sentiment
     """

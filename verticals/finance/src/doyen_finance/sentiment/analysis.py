@@ -32,6 +32,9 @@ _FUNCTION_WORDS: Final = {
     "Portuguese": "o os do da que em um para com não uma no na se por mais dos as ao foi",
     "Dutch": "de het een van en dat op te voor met zijn niet aan er om ook als bij dan nog",
 }
+_LEGAL_FORMS: Final = frozenset(
+    ["inc", "corp", "corporation", "ltd", "limited", "plc", "co", "company", "llc", "ag", "sa", "nv"]
+)
 _LANGUAGES: Final = {name: frozenset(line.split()) for name, line in _FUNCTION_WORDS.items()}
 
 
@@ -183,10 +186,13 @@ def _marks(lines: Sequence[str], entity: str | None) -> list[tuple[int, tuple[in
 
 
 def _key(name: str) -> str:
-    """Mentions with the same words are one entity; a possessive or cashtag makes no difference."""
-    return " ".join(
-        word.text.removesuffix("'s").removesuffix("’s") for word in words(name) if word.text != "$"
-    )
+    """Mentions with the same words are one entity; possessive, cashtag and legal form make no difference."""
+    read = [
+        w.text.removesuffix("'s").removesuffix("’s")
+        for w in words(name)
+        if any(char.isalnum() for char in w.text)
+    ]
+    return " ".join([word for word in read if word not in _LEGAL_FORMS] or read)
 
 
 def _sentiment(row: np.ndarray) -> Sentiment:

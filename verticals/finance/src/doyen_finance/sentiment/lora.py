@@ -41,12 +41,12 @@ def write_records(data: Path, out: Path, seed: int = 17) -> dict[str, int]:
 
 
 def add_lora(adapter: Path, out: Path, data: Path, limit: int | None = None) -> dict[str, Any]:
-    """Write the adapter in fp16 to ``sentiment-lora`` beside ``out``; note blend and dev figures in ``sentiment.json``.
+    """Copy the adapter to ``sentiment-lora`` beside ``out``; note blend and dev figures in ``sentiment.json``.
 
     ``limit`` calibrates on the first dev targets of each kind. Raises FIN-045, MOD-002, MOD-010, MOD-011.
     """
-    narrowed = out.parent / llm.PART
-    narrow(adapter, narrowed)
+    copied = out.parent / llm.PART
+    shutil.copytree(adapter, copied, dirs_exist_ok=True)
     try:
         config: dict[str, Any] = json.loads((out / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -55,7 +55,7 @@ def add_lora(adapter: Path, out: Path, data: Path, limit: int | None = None) -> 
     corpora = Corpora(
         [], whole.dev("text")[:limit], [], [Headline("", tuple(whole.dev("target")[:limit]))], 0, whole.sha256
     )
-    asked = llm.load(narrowed)
+    asked = llm.load(copied)
     logits = {kind: llm.logits(asked, corpora.dev(kind)) for kind in KINDS}
     floor = {
         kind: linear.load(out / f"linear-{kind}.safetensors").logits(corpora.dev(kind)) for kind in KINDS
@@ -65,18 +65,3 @@ def add_lora(adapter: Path, out: Path, data: Path, limit: int | None = None) -> 
     config["lora"] = {"n_dev": {kind: len(corpora.dev(kind)) for kind in KINDS}}
     write_config(config, out)
     return config
-
-
-def narrow(adapter: Path, out: Path) -> None:
-    """Copy an adapter folder with its tensors in fp16. Raises FIN-045 when it cannot be read."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file, save_file
-
-    weights = "adapter_model.safetensors"
-    try:
-        tensors = {name: tensor.half() for name, tensor in load_file(adapter / weights).items()}
-        out.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(adapter / "adapter_config.json", out / "adapter_config.json")
-    except (OSError, SafetensorError) as error:
-        raise unreadable(adapter / weights, error) from error
-    save_file(tensors, out / weights)
