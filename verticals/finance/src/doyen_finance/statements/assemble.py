@@ -379,15 +379,14 @@ def fill_years(drafts: Sequence[Draft], report_end: date | None) -> list[Draft]:
     end = report_end or max(known, default=None)
     if end is None:
         return list(drafts)
-    filled = []
-    for d in drafts:
-        times = []
-        for part in d.times:
-            years = [time.year for time in part if time.year and time.month is None]
-            newest = max(years, default=None)
-            times.append([_fill(time, newest, end, known) if newest else time for time in part])
-        filled.append(replace(d, times=times))
-    return filled
+    years = [
+        time.year for d in drafts for part in d.times for time in part if time.year and time.month is None
+    ]
+    newest = max(years, default=0)
+    return [
+        replace(d, times=[[_fill(time, newest, end, known) for time in part] for part in d.times])
+        for d in drafts
+    ]
 
 
 def _fill(time: ColumnTime, newest: int, end: date, known: frozenset[date]) -> ColumnTime:

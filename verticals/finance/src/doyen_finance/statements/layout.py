@@ -317,8 +317,8 @@ def find_rows(lines: Sequence[Line], columns: Sequence[Column], rules: Sequence[
     with_numbers = [number for number, band in enumerate(bands) if any(half.cells for half in band)]
     blocks: list[list[_Half]] = []
     for number, band in enumerate(bands):
-        # Before the first and after the last numbers stand headings and footnotes without rules between them.
-        inner = with_numbers and with_numbers[0] < number < with_numbers[-1]
+        # Footnotes stand below the last numbers without a rule between them.
+        inner = levels and with_numbers and number < with_numbers[-1]
         if inner and sum(bool(half.cells) for half in band) < 2:
             blocks += _close_lines(band)
         else:

@@ -33,7 +33,7 @@ MAX_PAGES: Final = 120
 FOLLOWING: Final = 6
 # A page with fewer characters has no text layer to speak of.
 MIN_TEXT: Final = 10
-MANY_AMOUNTS: Final = 15
+MANY_AMOUNTS: Final = 6
 _AMOUNT: Final = re.compile(r"(?<![\w.,])\(?\d[\d,.]*\d\)?(?![\w,])")
 _OPEN_TITLE: Final = re.compile(r"statements?(?: of)?(?: \w+){0,5}\s*$", re.IGNORECASE)
 MIN_ROWS: Final = 4

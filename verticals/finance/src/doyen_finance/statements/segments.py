@@ -25,6 +25,9 @@ from doyen_finance.statements.titles import Title, is_end, title_of
 from doyen_finance.statements.units import units_of
 
 _YEAR: Final = re.compile(r"(?:19|20)\d\d")
+# One or two rows end a statement on its last page where that has few lines before its end, or so many numbers in a row.
+SHORT_REST: Final = 12
+WIDE_ROW: Final = 4
 # Columns of two pages are the same where their right edges are so near.
 SAME_EDGE: Final = 6.0
 # Lines of running heads and feet: no number column reaches them.
@@ -165,13 +168,11 @@ def _title_at(lines: Sequence[Line], index: int) -> tuple[Title | None, int]:
 
 def _is_prose(lines: Sequence[Line]) -> bool:
     """Whether a page that a statement might go on over holds running text instead."""
-    numbers = sum(
-        1
-        for line in lines
-        if sum(is_number(piece) for piece in tokens(line)[1:]) >= 1 and len(line.words) < 20
-    )
+    amounts = [sum(is_number(piece) for piece in tokens(line)[1:]) for line in lines if len(line.words) < 20]
+    numbers = sum(count > 0 for count in amounts)
     long = sum(len(line.words) > 12 and not is_number(tokens(line)[-1]) for line in lines)
-    return numbers < 3 or long > numbers
+    rest = numbers >= 3 or len(lines) <= SHORT_REST or max(amounts, default=0) >= WIDE_ROW
+    return numbers == 0 or long > numbers or not rest
 
 
 def _close(opened: _Open) -> Segment:
@@ -216,6 +217,8 @@ def make_parts(page: PageLines, lines: list[Line], before: Sequence[Column] = ()
 
 def _go_on(columns: list[Column], before: Sequence[Column]) -> list[Column]:
     """The columns of the page before, where every column found here is one of them."""
+    if not columns:
+        return list(before)
     near = [min((abs(c.edge - b.edge), i) for i, b in enumerate(before)) for c in columns] if before else []
     if near and all(distance < SAME_EDGE for distance, _ in near) and len({i for _, i in near}) == len(near):
         return [
@@ -239,7 +242,7 @@ def _headings_within(lines: Sequence[Line], columns: Sequence[Column]) -> list[i
         over = [word for word in words if columns and word.x1 > columns[0].left] or list(cells.values())
         text = " ".join(word.text for word in over)
         dated = any(p.year or p.months for p in phrases(text)) and len(line.words) <= 12
-        if rows >= 3 and over and dated:
+        if rows and over and dated:
             cuts.append(index)
             rows = 0
     return cuts
