@@ -154,7 +154,7 @@ def test_weights_of_another_encoder_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(DoyenError) as error:
         load(tmp_path / "encoder.safetensors", {"encoder_sha256": "0" * 64, "tokenizer_sha256": "0"})
-    assert error.value.code == "MOD-033"
+    assert error.value.code == "FIN-048"
 
 
 def test_recipes_with_unknown_keys_are_refused(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def restore(tensors: dict[str, Tensor]) -> SentimentModel:
 def load(path: Path, stated: dict[str, Any]) -> SentimentModel:
     """The tuned encoder in ``path``; ``stated`` is the configuration beside it.
 
-    Raises FIN-045 when the file is missing or unreadable, MOD-033 when it was tuned on another encoder.
+    Raises FIN-045 when the file is missing or unreadable, FIN-048 when it was tuned on another encoder.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -73,7 +73,7 @@ def load(path: Path, stated: dict[str, Any]) -> SentimentModel:
     installed = encoder_digests()
     if (stated.get("encoder_sha256"), stated.get("tokenizer_sha256")) != installed:
         raise DoyenError(
-            "MOD-033",
+            "FIN-048",
             f"{path.name} was tuned on encoder {str(stated.get('encoder_sha256'))[:12]}, "
             f"but {installed[0][:12]} is installed: digests must agree.",
             "Install the encoder version that the package pins.",

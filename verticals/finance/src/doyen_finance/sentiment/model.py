@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -22,9 +22,6 @@ from doyen_modeling.crf import LayeredCRF
 from doyen_modeling.encoder import ENCODER_WIDTH, load_encoder, load_tokenizer
 from doyen_modeling.pairs import CLS, SEP
 from doyen_modeling.tagger import tag_constraints
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 MAX_TOKENS = 128
 OUTSIDE, BEGIN, INSIDE = range(3)
@@ -55,7 +52,7 @@ class SentimentModel(nn.Module):
     def __init__(self, dropout: float = 0.1) -> None:
         super().__init__()
         self.encoder = load_encoder()
-        self.tokenizer: Tokenizer = load_tokenizer()
+        self.tokenizer = load_tokenizer()
         self.dropout = nn.Dropout(dropout)
         self.sentiment = nn.Linear(3 * ENCODER_WIDTH, len(LABELS))
         allowed_LKK, start_LK = tag_constraints((("entity",),))

@@ -77,7 +77,7 @@ def fit_blend(model_NC: np.ndarray, linear_NC: np.ndarray, labels: Sequence[int]
 def probabilities(targets: Sequence[Target], model: Model = Model.encoder, wording: int = 0) -> np.ndarray:
     """Probabilities [N, C] in the order of ``LABELS``; ``wording`` is that of the LoRA's question.
 
-    FIN-001, FIN-045, MOD-002 (no base) and MOD-033.
+    FIN-001, FIN-045, MOD-002 (no base) and FIN-048.
     """
     out = np.zeros((len(targets), len(LABELS)))
     scores_NC = _model_logits(targets, model, wording)
