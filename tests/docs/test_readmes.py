@@ -25,11 +25,13 @@ def blocks(readme: Path) -> list[tuple[int, str]]:
 
 @pytest.mark.parametrize("readme", [r for r in READMES if blocks(r)], ids=lambda r: str(r.relative_to(ROOT)))
 def test_python_blocks_run(readme: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from doyen_finance.samples import REPORT
     from doyen_legal import samples
 
     monkeypatch.chdir(tmp_path)
-    # What the examples call `contract.pdf` is a sample contract here.
+    # What the examples call `contract.pdf` and `annual-report.pdf` are samples here.
     shutil.copy(samples.FOLDER / "saas-agreement.pdf", tmp_path / "contract.pdf")
+    shutil.copy(REPORT, tmp_path / "annual-report.pdf")
     monkeypatch.setenv("DOYEN_CACHE", str(tmp_path / "cache"))
     namespace: dict[str, object] = {"__name__": "readme"}
     for line, source in blocks(readme):
