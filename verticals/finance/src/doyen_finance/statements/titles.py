@@ -13,7 +13,7 @@ _COMPANY: Final = r"(?:.{2,60}?\b(?:inc|corp|corporation|company|co|ltd|limited|
 _BEFORE: Final = (
     r"(?:(?:unaudited|audited|condensed|consolidated|combined|interim|group|summary|the|and|company) )*"
 )
-_AFTER: Final = r"(?: for the .*| (?:as of|as at|at) .*| of financial condition| \(?(?:unaudited|continued|concluded|loss(?:es)?|deficits?|(?:(?:us |u\.s\. )?(?:dollars?|amounts|\$) |shares )?in (?:us |u\.s\. )?[\w$ ,-]+)\)?)*"
+_AFTER: Final = r"(?: for the .*| (?:as of|as at|at) .*| of financial condition|[ ,]+\(?(?:unaudited|continued|concluded|loss(?:es)?|deficits?|(?:(?:us |u\.s\. )?(?:dollars?|amounts|\$) |shares )?in (?:us |u\.s\. )?[\w$ ,-]+)\)?)*"
 _ENGLISH: Final[dict[Kind, str]] = {
     "cash_flow": r"(?:statements? of (?:consolidated )?cash ?flows?|cash ?flows? statements?)",
     "comprehensive": r"statements? of (?:consolidated )?(?:other )?comprehensive (?:\(loss\) )?(?:income|loss|earnings)(?: \(loss(?:es)?\)|/\(?loss\)?| and loss)?|comprehensive income statements?",
