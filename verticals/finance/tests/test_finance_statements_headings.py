@@ -4,7 +4,10 @@ from datetime import date
 
 import pytest
 
+from doyen_documents.tables.model import Word
 from doyen_finance.statements.concepts import concept_of
+from doyen_finance.statements.headings import column_times
+from doyen_finance.statements.layout import Column, find_lines
 from doyen_finance.statements.periods import months_before, phrases
 from doyen_finance.statements.titles import Kind, is_end, title_of
 from doyen_finance.statements.units import Units, currencies_of, units_of
@@ -129,3 +132,21 @@ def test_first_day_of_a_duration(end: date, months: int, start: date) -> None:
 )  # fmt: skip
 def test_concepts(kind: Kind, label: str, path: tuple[str, ...], concept: str | None) -> None:
     assert concept_of(kind, label, path) == concept
+
+
+@pytest.mark.parametrize(
+    ("title", "headings", "ends"),
+    [
+        ("2020年6月30日", "期末余额 期初余额", [(None, date(2020, 6, 30)), (None, date(2019, 12, 31))]),
+        ("2020年1-6月", "本期发生额 上期发生额", [(6, date(2020, 6, 30)), (6, date(2019, 6, 30))]),
+        ("2020年度", "本期金额 上期金额", [(12, date(2020, 12, 31)), (12, date(2019, 12, 31))]),
+    ],
+)
+def test_columns_named_by_this_and_the_last_period(
+    title: str, headings: str, ends: list[tuple[int | None, date]]
+) -> None:
+    columns = [Column(left=380, edge=450), Column(left=480, edge=550)]
+    words = [Word(title, 250, 20, 330, 30)]
+    words += [Word(text, c.left, 40, c.edge, 50) for text, c in zip(headings.split(), columns, strict=True)]
+    times = column_times(find_lines(words), columns)
+    assert [(time.months, time.end) for time in times] == ends

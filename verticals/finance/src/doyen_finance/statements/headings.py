@@ -58,7 +58,18 @@ def column_times(lines: Sequence[Line], columns: Sequence[Column]) -> list[Colum
                     )
     if len(columns) == 1 and times[0].year is None:
         times = [times[0].or_default(_with_year(lines, default))]
-    return [time.or_default(default) for time in times]
+    years = [phrase.year for line in lines for phrase in phrases(line.text) if phrase.year]
+    return [_resolved(time.or_default(default), years[0] if years else None) for time in times]
+
+
+def _resolved(time: ColumnTime, year: int | None) -> ColumnTime:
+    """With the year, and the day, of "期末余额" or "上期发生额", counted from the year that the headings name."""
+    if time.relative is None or time.year is not None or year is None:
+        return time
+    if time.months is None and time.relative < 0:  # an opening balance is that of the last year's end
+        return replace(time, year=year - 1, month=12, day=31)
+    month, day = (time.month, time.day) if time.month else (time.months or 12, 31)
+    return replace(time, year=year + time.relative, month=month, day=day)
 
 
 def _one_date_each(lines: Sequence[Line], columns: Sequence[Column]) -> dict[int, Phrase]:
