@@ -38,7 +38,7 @@ def join_signs(row: Row) -> Row:
         last = joined[-1] if joined else None
         if last is not None:
             gap = segment.x0 - last.x1
-            opening = OPENS.fullmatch(last.text) and segment.number and gap < 8 * row.size
+            opening = OPENS.fullmatch(last.text) and segment.number and gap < 20 * row.size
             closing = CLOSES.fullmatch(segment.text) and last.number and gap < 2 * row.size
             if opening or closing:
                 joined[-1] = Segment([*last.words, *segment.words])

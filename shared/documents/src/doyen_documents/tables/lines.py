@@ -25,7 +25,9 @@ NUMBER: Final = re.compile(
 )
 SIGNS: Final = frozenset(("$", "€", "£", "¥", "US$"))
 BLANK: Final = re.compile(r"[-–—−.…:*x]{1,3}|n/?a\.?|N/?A|nil|c|[☐☒☑✓✔✗✘●○■□]|\(-\)|\(–\)|\$", re.I)
-MARKER: Final = re.compile(r"[•●■▪◦○–—\-*·►➢]|\(?([a-z]|[ivx]{1,4}|\d{1,2})[.)]|\d{1,2}(\.\d{1,2})+\.", re.I)
+MARKER: Final = re.compile(
+    r"[•●■▪◦○–—\-*·►➢]|item \w{1,3}\.|\(?([a-z]|[ivx]{1,4}|\d{1,2})[.)]|\d{1,2}(\.\d{1,2})+\.", re.I
+)
 _PARTS: Final = re.compile(r"\S+?[\d)%](?=[$€£¥]$)|\S+")
 LEADER: Final = re.compile(r"[.…·_]{3,}|…+")
 
@@ -150,7 +152,7 @@ def segments_of(line: Sequence[Word], walls: Sequence[Rule]) -> list[Segment]:
         if (
             gap > wide
             or (numbers and gap > NUMBER_GAP * size and not re.fullmatch(r"\d{3}", after.text))
-            or (numbers and after.text in SIGNS and gap > 0)
+            or (numbers and after.text in SIGNS and gap > -1)
             or (walls and gap > 0 and _wall_between(before, after, walls))
         ):
             segments.append(Segment(current))
@@ -205,13 +207,16 @@ def prose_blocks(segments: Sequence[Segment]) -> list[list[Segment]]:
     if not segments:
         return []
     left, right = min(s.x0 for s in segments), max(s.x1 for s in segments)
-    return [
-        block
-        for block in blocks
+    found: list[list[Segment]] = []
+    for block in blocks:
         # A line or two that end before the right margin may be a long label.
-        if (len(block) >= PROSE_LINES or max(s.x1 for s in block) > left + 0.8 * (right - left))
-        and is_prose(block)
-    ]
+        if len(block) < PROSE_LINES and max(s.x1 for s in block) <= left + 0.8 * (right - left):
+            continue
+        for part in (block, block[1:]):  # a heading may stand close above
+            if part and is_prose(part):
+                found.append(part)
+                break
+    return found
 
 
 def is_prose(block: Sequence[Segment]) -> bool:
