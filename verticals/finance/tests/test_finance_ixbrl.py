@@ -191,14 +191,14 @@ def test_no_reports(tmp_path: Path) -> None:
 
 
 def test_printing_without_chromium(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("DOYEN_CACHE", str(tmp_path))
+    monkeypatch.setattr("doyen_finance.evaluate.render.cache_folder", lambda: tmp_path / "printed")
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(DoyenError, match="FIN-013"):
         render.print_html(report())
 
 
 def test_printing_with_a_broken_chromium(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("DOYEN_CACHE", str(tmp_path))
+    monkeypatch.setattr("doyen_finance.evaluate.render.cache_folder", lambda: tmp_path / "printed")
     monkeypatch.setattr(shutil, "which", lambda _: "/bin/false")
     with pytest.raises(DoyenError, match="FIN-014"):
         render.print_html(report())
@@ -238,7 +238,7 @@ chromium = pytest.mark.skipif(not any(map(shutil.which, render.PROGRAMS)), reaso
 def test_whole_protocol_and_training_on_printed_reports(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("DOYEN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("doyen_finance.evaluate.render.cache_folder", lambda: tmp_path / "cache")
     folder = tmp_path / "reports"
     folder.mkdir()
     (folder / "one.html").write_bytes(report())

@@ -84,7 +84,7 @@ def test_payments_and_transfers_are_scored_with_reasons(simulated: Path) -> None
     bank = review_file(simulated / "bank.csv", DEFAULTS)
     assert bank.task == "transfers"
     assert bank.risk is not None
-    assert {alert["typology"] for alert in bank.risk["alerts"]} & {"fan-in", "fan-out", "cycle"}
+    assert {alert["typology"] for alert in bank.risk["alerts"]} & {"fan_in", "fan_out", "cycle"}
 
 
 def test_a_series_is_forecast_with_repeat_last_beside(tmp_path: Path) -> None:
@@ -101,3 +101,10 @@ def test_a_series_is_forecast_with_repeat_last_beside(tmp_path: Path) -> None:
     (series,) = report.forecast.series
     assert len(series.forecast) == 5
     assert "repeating the last value" in series.says
+
+
+def test_an_adapter_without_a_part_is_refused() -> None:
+    from doyen_finance import weights
+
+    with pytest.raises(DoyenError, match="FIN-001.*'oracle'"):
+        weights.part("oracle")

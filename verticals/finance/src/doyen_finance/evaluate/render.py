@@ -11,8 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-import platformdirs
-
+from doyen_runtime.settings import get_settings
 from doyen_schemas import DoyenError
 
 PROGRAMS: Final = ("chromium", "chromium-browser", "google-chrome")
@@ -26,9 +25,8 @@ _REFRESH: Final = re.compile(rb"<meta[^>]{0,200}refresh[^>]*", re.IGNORECASE)
 
 
 def cache_folder() -> Path:
-    """Where printed PDFs are kept: ``DOYEN_CACHE``/printed, else under the user's cache folder."""
-    root = os.environ.get("DOYEN_CACHE")
-    return (Path(root) if root else Path(platformdirs.user_cache_dir("doyen"))) / "printed"
+    """Where printed PDFs are kept: ``printed`` in Doyen's cache."""
+    return get_settings().cache / "printed"
 
 
 def print_html(data: bytes) -> Path:
