@@ -91,7 +91,7 @@ def test_a_series_is_forecast_with_repeat_last_beside(tmp_path: Path) -> None:
     import numpy as np
     import pandas as pd
 
-    days = pd.bdate_range("2020-01-01", periods=400)
+    days = pd.bdate_range("2020-01-01", periods=700)
     price = 100 * np.exp(np.random.default_rng(0).normal(0, 0.01, len(days)).cumsum())
     path = tmp_path / "prices.csv"
     pd.DataFrame({"date": days, "close": price}).to_csv(path, index=False)
