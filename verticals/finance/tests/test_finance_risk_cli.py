@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from doyen_finance.cli.risk import app
+from doyen_schemas import DoyenError
 
 run = CliRunner().invoke
 
@@ -43,6 +44,17 @@ def test_aml_gives_alerts_with_hops(made: Path, tmp_path: Path) -> None:
     assert all(alert["hops"] and alert["reasons"] for alert in found["alerts"])
     assert len(list(csv.DictReader(out.open()))) == len(found["alerts"])
     assert "fan" in run(app, ["aml", str(made / "transfers.csv")]).output
+
+
+def test_what_cannot_be_written_is_coded(made: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for arguments in (
+        ["transactions", str(made / "transactions.csv"), "--out", str(tmp_path / "absent" / "a.csv")],
+        ["simulate", "--out", str(tmp_path / "file")],
+    ):
+        error = run(app, arguments).exception
+        assert isinstance(error, DoyenError)
+        assert error.code == "FIN-077"
 
 
 def test_credit_scores_each_client_with_reasons(tmp_path: Path) -> None:

@@ -138,6 +138,8 @@ def test_the_split_is_the_handbooks(data: Transactions) -> None:
     assert removed == int((day > -7).sum()) - len(kept)
     with pytest.raises(DoyenError, match="FIN-074"):
         split(data.rows(day > -20))
+    with pytest.raises(DoyenError, match=r"FIN-074.*training week"):
+        split(data.rows((day < -20) | (day > -14)))
 
 
 def test_card_precision_counts_a_card_once_and_forgets_those_that_were_found() -> None:

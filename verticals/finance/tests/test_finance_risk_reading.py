@@ -124,3 +124,6 @@ def test_clients_without_a_limit_do_not_divide_by_nothing(tmp_path: Path) -> Non
     assert clients.flags == ("credit limits of 0 count as 1",)
     with pytest.raises(DoyenError, match="FIN-072"):
         read_clients(written(tmp_path, head, "1,NaN," + ",".join(["0"] * 18)))
+    for wrong in (["1e300"] + ["0"] * 17, ["0"] * 6 + ["-1e308"] + ["0"] * 11):
+        with pytest.raises(DoyenError, match=r"FIN-072.*beyond"):
+            read_clients(written(tmp_path, head, "1,100," + ",".join(wrong)))

@@ -14,7 +14,7 @@ _TEXT: Final = "Acme raised its forecast and its shares jumped."
 def probe(folder: Path) -> dict[str, float]:
     """One or two numbers of each part in ``folder``; a part that is not there answers nothing."""
     parts = {"sentiment": _sentiment, "forecaster": _forecaster, "risk": _risk, "questions": _questions}
-    found = {}
+    found: dict[str, float] = {}
     for name, ask in parts.items():
         if (folder / name).is_dir():
             found |= {f"{name}_{key}": round(value, 5) for key, value in ask(folder / name).items()}
@@ -41,13 +41,17 @@ def _forecaster(folder: Path) -> dict[str, float]:
 
 
 def _risk(folder: Path) -> dict[str, float]:
+    from doyen_finance.risk.aml import load_aml
+    from doyen_finance.risk.aml_patterns import FEATURES, Candidate
     from doyen_finance.risk.credit import load_credit
     from doyen_finance.risk.fraud import load_fraud
 
-    fraud, credit = load_fraud(folder), load_credit(folder)
+    fraud, credit, aml = load_fraud(folder), load_credit(folder), load_aml(folder)
+    burst = Candidate("fan_in", 0, np.zeros(0, np.int64), (10.0,) * len(FEATURES))
     return {
         "fraud": float(fraud.scores(fraud.reference[None]).score[0]),
         "credit": float(credit.scores(credit.reference[None], np.zeros(1, credit.digests.dtype)).risk[0]),
+        "aml": float(aml.scores([burst])[0]),
     }
 
 

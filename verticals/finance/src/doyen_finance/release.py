@@ -193,7 +193,7 @@ def _text() -> CardText:
             "Sentiment: SEntFiN dev by headline; of TFNS the published train part was split by hash, the fifth kept apart "
             "was not trained on. Decisions (epochs, mixing, calibration) were made on these dev parts.",
             "Questions: four fifths of TAT-QA's development contexts train, the rest is measured; split by context.",
-            "Credit: five folds by hash of the row; no sex, age, marital status or education.",
+            "Credit: five stratified folds of the clients, drawn with seed 0; no sex, age, marital status or education.",
             "Fraud and laundering weights come from Doyen's own simulator: figures on simulated data are marked so. The "
             "card-fraud protocol trains in the run and says nothing of the shipped fraud weights.",
             "Statements rest on rules, not on these weights; their figures stand here because they are what is used.",

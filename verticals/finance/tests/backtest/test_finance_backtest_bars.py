@@ -46,6 +46,25 @@ class TestBars:
         with pytest.raises(DoyenError, match="FIN-060"):
             check_bars(few([]))
 
+    @pytest.mark.parametrize("name", ["x.csv.zip", "x.csv.xz", "x.csv.bz2"])
+    def test_other_archives_are_refused_whatever_they_hold(self, tmp_path: Path, name: str) -> None:
+        (tmp_path / name).write_bytes(b"PK\x03\x04 nonsense")
+        with pytest.raises(DoyenError, match="FIN-060"):
+            read_bars(tmp_path / name)
+
+    def test_own_columns_are_read_and_words_in_them_refused(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.csv"
+        few(DAYS).assign(x_mine=[1.5, None, 2, 3], other="text").to_csv(path, index=False)
+        bars, _, _ = read_bars(path)
+        np.testing.assert_array_equal(bars["x_mine"], [1.5, np.nan, 2, 3])
+        assert "other" not in bars
+        np.testing.assert_array_equal(
+            wide(panel_frame(bars, csi300_spells())).extra["x_mine"][:, 0], [1.5, np.nan, 2, 3]
+        )
+        few(DAYS).assign(x_mine="high").to_csv(path, index=False)
+        with pytest.raises(DoyenError, match=r"FIN-062.*x_mine"):
+            read_bars(path)
+
     def test_both_ways_to_write_a_date_are_read(self, tmp_path: Path) -> None:
         path = tmp_path / "x.csv.gz"
         path.write_bytes(gzip.compress(few(["20180102", "2018-01-03"]).to_csv(index=False).encode()))

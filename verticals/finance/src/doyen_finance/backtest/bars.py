@@ -2,12 +2,13 @@
 
 Columns: trade_date, ts_code, open, high, low, close, pre_close, volume_lots, amount_kcny. Prices are unadjusted;
 ``pre_close`` is the exchange's reference price (after dividends and splits), so that ``close / pre_close - 1`` is the
-day's total return.
+day's total return. Columns of numbers whose name begins with ``x_`` come along as factors of the caller's own.
 """
 
 from __future__ import annotations
 
 import hashlib
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -18,6 +19,7 @@ import pandas as pd
 from doyen_schemas import DoyenError
 
 PRICES: Final = ("open", "high", "low", "close", "pre_close")
+OWN: Final = "x_"
 COLUMNS: Final = ("trade_date", "ts_code", *PRICES, "volume_lots", "amount_kcny")
 _MOST_ROWS: Final = 5_000_000
 _LONGEST_GAP: Final = pd.Timedelta(days=12)
@@ -40,13 +42,15 @@ def read_bars(path: Path) -> tuple[pd.DataFrame, list[Flag], str]:
     try:
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         frame = pd.read_csv(
-            path, dtype={"trade_date": str, "ts_code": str}, usecols=list(COLUMNS), nrows=_MOST_ROWS + 1
-        )
+            path, dtype={"trade_date": str, "ts_code": str}, nrows=_MOST_ROWS + 1,
+            usecols=lambda name: name in COLUMNS or name.startswith(OWN),
+            compression="gzip" if _is_gzip(path) else None,
+        )  # fmt: skip
     except OSError as error:
         raise DoyenError(
             "FIN-060", f"{path} cannot be read ({error.strerror or error}).", "Give a CSV file."
         ) from error
-    except (ValueError, EOFError) as error:  # a wrong header, no CSV, a broken archive
+    except (ValueError, EOFError, zlib.error) as error:  # a wrong header, no CSV, a broken archive
         raise DoyenError(
             "FIN-060",
             f"{path} is not a table of bars.",
@@ -58,6 +62,11 @@ def read_bars(path: Path) -> tuple[pd.DataFrame, list[Flag], str]:
     return checked, flags, sha256
 
 
+def _is_gzip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
 def check_bars(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Flag]]:
     """Sorted bars with parsed dates, and what is odd about them. Raises FIN-060, FIN-061, FIN-062."""
     absent = [name for name in COLUMNS if name not in frame.columns]
@@ -66,7 +75,13 @@ def check_bars(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Flag]]:
             "FIN-060", f"the bars lack {absent[0] if absent else 'rows'}.", f"Needed: {', '.join(COLUMNS)}."
         )
     dates = pd.to_datetime(frame["trade_date"], format="ISO8601", errors="coerce")
-    numbers = frame[[*PRICES, "volume_lots", "amount_kcny"]].apply(pd.to_numeric, errors="coerce")
+    own = [name for name in frame.columns if name.startswith(OWN)]
+    numbers = frame[[*PRICES, "volume_lots", "amount_kcny", *own]].apply(pd.to_numeric, errors="coerce")
+    for name in own:
+        if words := int((numbers[name].isna() & frame[name].notna()).sum()):
+            raise DoyenError(
+                "FIN-062", f"{words} values of {name} are no numbers.", "Own columns hold numbers, or nothing where unknown."
+            )  # fmt: skip
     frame = frame.assign(trade_date=dates.dt.normalize(), **{name: numbers[name] for name in numbers})
     unknown = frame["trade_date"].isna() | frame["ts_code"].isna()
     if unknown.any():

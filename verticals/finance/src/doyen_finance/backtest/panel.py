@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from doyen_finance.backtest.bars import COLUMNS
+from doyen_finance.backtest.bars import COLUMNS, OWN
 from doyen_finance.backtest.membership import members
 from doyen_schemas import DoyenError
 
@@ -111,7 +111,7 @@ def wide(frame: pd.DataFrame) -> Panel:
     return Panel(
         dates, symbols, **prices, volume=matrix("volume_lots"), amount=matrix("amount_kcny"),
         member=member_TN, listed=listed_TN,
-        extra={name: matrix(name) for name in sorted(frame.columns) if name.startswith("x_")},
+        extra={name: matrix(name) for name in sorted(frame.columns) if name.startswith(OWN)},
     )  # fmt: skip
 
 

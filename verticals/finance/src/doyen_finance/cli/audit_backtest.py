@@ -37,6 +37,7 @@ def audit_backtest(
     from doyen_finance.backtest.bars import read_bars
     from doyen_finance.backtest.membership import csi300_spells
     from doyen_finance.backtest.panel import panel_frame
+    from doyen_finance.backtest.result import rounded
     from doyen_finance.backtest.stocks import strategy
 
     bars, flags, sha256 = read_bars(data)
@@ -44,7 +45,7 @@ def audit_backtest(
     findings = audit(strategy(model.value), panel_frame(bars, spells), spells)
     passed = all(finding.passed for finding in findings)
     if as_json:
-        found = [asdict(finding) for finding in findings]
+        found = [{**asdict(finding), "value": rounded(finding.value)} for finding in findings]
         shown = {
             "model": model.value,
             "passed": passed,

@@ -30,8 +30,8 @@ def backtest(
     """Backtest without look-ahead: quarterly refits, an embargo, costs, price limits, two benchmarks.
 
     With --data: stocks of the CSI 300, point-in-time members, top 50 drop 5, by a ridge regression and a network
-    (minutes a seed). Columns: trade_date, ts_code, open, high, low, close, pre_close, volume_lots, amount_kcny. With
-    --index alone: the index held or not, 2006 to 2025, by a ridge regression.
+    (minutes a seed). Columns: trade_date, ts_code, open, high, low, close, pre_close, volume_lots, amount_kcny, and
+    factors of your own, whose names begin with x_. With --index alone: the index held or not, 2006 to 2025, by a ridge regression.
 
     Examples:
 

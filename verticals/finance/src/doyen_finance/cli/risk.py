@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from doyen_schemas import DoyenError
+
 app = typer.Typer(no_args_is_help=True, help="Fraud, credit default and laundering: scores with reasons.")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -124,7 +126,14 @@ def simulate(
     from doyen_finance.risk.simulate import CardWorld, simulate_cards
     from doyen_finance.risk.simulate_transfers import TransferWorld, simulate_transfers
 
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DoyenError(
+            "FIN-077",
+            f"{out.name} cannot be written ({error.strerror}).",
+            "Choose another folder with --out.",
+        ) from None
     payments = simulate_cards(CardWorld(cards=cards, terminals=2 * cards, days=days), seed)
     bank = simulate_transfers(
         TransferWorld(accounts=accounts, days=days, patterns=max(accounts // 66, 4)), seed
@@ -139,14 +148,19 @@ def simulate(
 
 
 def _write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """A CSV whose cells no spreadsheet takes for a formula."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer: csv.DictWriter[str] | None = None
-        for row in rows:
-            if writer is None:
-                writer = csv.DictWriter(file, list(row))
-                writer.writeheader()
-            writer.writerow({name: _plain(value) for name, value in row.items()})
+    """A CSV whose cells no spreadsheet takes for a formula. Raises FIN-077 (cannot be written)."""
+    try:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer: csv.DictWriter[str] | None = None
+            for row in rows:
+                if writer is None:
+                    writer = csv.DictWriter(file, list(row))
+                    writer.writeheader()
+                writer.writerow({name: _plain(value) for name, value in row.items()})
+    except OSError as error:
+        raise DoyenError(
+            "FIN-077", f"{path.name} cannot be written ({error.strerror}).", "Choose another file with --out."
+        ) from None
 
 
 def _plain(value: object) -> object:

@@ -106,7 +106,7 @@ def figures(run: Run, *, draws: int = DRAWS, seed: int = SEED) -> dict[str, Any]
     if data.scenario is not None:
         named = data.scenario[test] > 0
         right = run.ours.scenario[named].argmax(1) + 1 == data.scenario[test][named]
-        result["scenario_accuracy"] = float(right.mean())
+        result["scenario_accuracy"] = float(right.mean()) if named.any() else None
         result["recall_by_scenario"] = {
             str(number): float(alarm[data.scenario[test] == number].mean())
             for number in (1, 2, 3)

@@ -227,7 +227,7 @@ def _words(group: str, x_F: Floats) -> str:
         return f"amount {of('amount'):.2f}" + (f", {beside}" if ratio >= 1.5 else ", high among all payments")
     if group == "terminal_frauds":
         if of("terminal_since_fraud") >= 60:
-            return "the terminal has no confirmed fraud"
+            return "no fraud was confirmed at the terminal in the last 60 days"
         return (
             f"{of('terminal_risk_30d'):.0%} of the terminal's payments in the 30 days up to a week ago were confirmed "
             f"frauds; the latest was confirmed {of('terminal_since_fraud'):.1f} days ago"

@@ -22,7 +22,8 @@ def transaction_alerts(file: Path, budget: int = 100, days: int = 1) -> dict[str
     x_NF = features(data)[rows]
     found = alerts(data.rows(rows), x_NF, model.scores(x_NF), model, budget)
     return {
-        "weights": weights.release()[0], "simulated_weights": True, "transactions": len(data),
+        "weights": weights.release()[0], "simulated_weights": model.trained.get("data") == "simulated",
+        "transactions": len(data),
         "scored": int(rows.sum()), "budget": budget, "flags": list(data.flags),
         "alerts": [{**a._asdict(), "reasons": [r._asdict() for r in a.reasons]} for a in found],
     }  # fmt: skip
@@ -53,7 +54,8 @@ def transfer_alerts(file: Path, least: float = 0.5) -> dict[str, Any]:
     data, model = read_transfers(file), load_aml(weights.part("risk"))
     found, limits = aml_alerts(data, model, least)
     return {
-        "weights": weights.release()[0], "simulated_weights": True, "transfers": len(data),
+        "weights": weights.release()[0], "simulated_weights": model.trained.get("data") == "simulated",
+        "transfers": len(data),
         "flags": [*data.flags, *limits],
         "alerts": [{**a._asdict(), "hops": [h._asdict() for h in a.hops]} for a in found],
     }  # fmt: skip

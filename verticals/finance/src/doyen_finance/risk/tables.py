@@ -22,7 +22,7 @@ _HEADER_BYTES: Final = 65_536
 
 @dataclass(frozen=True)
 class Column:
-    """What a column must hold: ``integer``, ``number``, ``amount`` (0 to 1e9), ``time``, ``name`` or ``text``."""
+    """What a column must hold: ``integer`` and ``number`` (within 1e9), ``amount`` (0 to 1e9), ``time``, ``name`` or ``text``."""
 
     name: str
     kind: str
@@ -111,6 +111,7 @@ def _checked(values: pd.Series, column: Column, before: int) -> pd.Series:
     _refuse(~np.isfinite(numbers), column, "is no finite number", before)
     if column.kind == "amount":
         _refuse((numbers < 0) | (numbers > MAX_AMOUNT), column, "is not between 0 and 1,000,000,000", before)
+    _refuse(np.abs(numbers) > MAX_AMOUNT, column, "is beyond 1,000,000,000", before)
     if column.kind == "integer":
         _refuse(numbers != np.round(numbers), column, "is no whole number", before)
         if column.allowed:

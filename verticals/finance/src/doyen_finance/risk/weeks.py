@@ -28,7 +28,7 @@ def split(data: Transactions) -> Weeks:
     """The file's last seven days are the test, seven before them a gap, seven before that the training.
 
     A card leaves the test on day d when it had a fraud in the training week or a confirmed one by d, that is seven days
-    earlier: an operator would have blocked it. Raises FIN-074 (under 21 days).
+    earlier: an operator would have blocked it. Raises FIN-074 (under 21 days, or none of the training week).
     """
     day = data.day
     first, last = int(day[0]), int(day[-1])
@@ -40,6 +40,10 @@ def split(data: Transactions) -> Weeks:
         )
     begins = last - 3 * WEEK + 1
     train = np.flatnonzero((day >= begins) & (day < begins + WEEK))
+    if not len(train):
+        raise DoyenError(
+            "FIN-074", "the training week, 14 to 20 days before the file's last, has no row.", "Give a file without the gap."
+        )  # fmt: skip
     known = np.zeros(len(data.customers), bool)
     known[data.customer[train[data.fraud[train] == 1]]] = True
     kept, removed = [], 0
