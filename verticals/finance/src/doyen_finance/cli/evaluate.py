@@ -29,8 +29,12 @@ class Protocol(StrEnum):
 
 def evaluate(
     protocol: Annotated[Protocol, typer.Option(help="Which benchmark.")],
-    data: Annotated[Path, typer.Option(help="The file or folder to evaluate on, in the benchmark's own format.")],
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N reports, texts or questions.")] = None,
+    data: Annotated[
+        Path, typer.Option(help="The file or folder to evaluate on, in the benchmark's own format.")
+    ],
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only the first N reports, texts or questions.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measure one part of the vertical on a file or folder.
@@ -38,8 +42,8 @@ def evaluate(
     ixbrl: inline-XBRL reports, folder or tar, printed to PDF and read again. scans: the same, as noisy page images.
     icdar2013: a folder of PDFs with *-reg.xml and *-str.xml. sentfin: JSON lines. tfns: CSV. phrasebank:
     sentence@label lines. ett: a folder with ETTh1 and ETTh2. hs300: bars with
-    date and close, or the word hs300. card-fraud: transactions, CSV. credit-default: clients, CSV. tat-qa: questions
-    over tables, JSON.
+    date and close, or the word hs300. card-fraud: transactions, CSV (--limit: the last N days). credit-default: clients,
+    CSV. tat-qa: questions over tables, JSON.
 
     Examples:
 
