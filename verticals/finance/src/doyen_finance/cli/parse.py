@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 
 
 def parse(
-    files: Annotated[list[Path], typer.Argument(help="Reports, PDF.")],
+    files: Annotated[list[Path], typer.Argument(help="Reports: PDF, or page images (PNG, JPEG, TIFF).")],
     out: Annotated[Path | None, typer.Option(help="Write the reports here, one subfolder a file.")] = None,
     formats: Annotated[
         str, typer.Option(help="With --out: json, xlsx, html, divided by commas.")
     ] = "json,xlsx,html",
+    ocr: Annotated[
+        bool, typer.Option("--ocr", help="Read the pages of PDFs as images: for scans; seconds a page.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line, one for each file.")
     ] = False,
@@ -33,7 +36,11 @@ def parse(
         doyen finance parse annual-report.pdf --out parsed
 
         doyen finance parse annual-report.pdf --json
+
+        doyen finance parse scan.pdf --ocr --out parsed
     """
+    from doyen_finance.pipeline import IMAGES
+    from doyen_finance.scans import parse_scan
     from doyen_finance.statements.parse import parse as parse_file
     from doyen_finance.statements.write import check, folder_name, write
 
@@ -42,7 +49,7 @@ def parse(
     failed = False
     for path in files:
         try:
-            report = parse_file(path)
+            report = (parse_scan if ocr or path.suffix.lower() in IMAGES else parse_file)(path)
             if out is not None:
                 write(report, path, out / folder_name(report), kinds)
         except DoyenError as error:

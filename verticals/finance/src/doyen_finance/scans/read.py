@@ -6,6 +6,7 @@ import hashlib
 import re
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
@@ -31,23 +32,30 @@ UNIT_WORDS: Final = ("million", "millions", "thousand", "thousands", "billion", 
 def parse_scan(path: str | Path, pages: Sequence[int] | None = None) -> Report:
     """The primary statements of an image file or of a PDF's page pictures; all pages or those named (from 1).
 
-    Raises FIN-011 (no statement found), FIN-032 (too many pages) and what ``doyen_documents.ocr.read_scan`` raises.
+    Raises FIN-001 (no weights of the elements), FIN-011 (no statement found), FIN-032 (too many pages) and what ``doyen_documents.ocr.read_scan`` raises.
     """
     from doyen_documents.ocr import read_scan
     from doyen_documents.reader import file_bytes
+    from doyen_finance import weights
+    from doyen_finance.statements import tags
 
     started = time.monotonic()
     data = file_bytes(Path(path))
     scanned: list[ScannedPage] = []
     for page in read_scan(path, pages):
-        scanned.append(page)
+        # Four hundred pages as pixels would take gigabytes.
+        scanned.append(replace(page, image=page.image._replace(pixels=page.image.pixels[:0])))
         if len(scanned) > MAX_PAGES:
             raise DoyenError(
                 "FIN-032",
                 f"the scan has more than {MAX_PAGES} pages.",
                 "Name the pages to read, or split the file.",
             )
-    return report_of(scanned, Path(path).name, hashlib.sha256(data).hexdigest(), started)
+    report = report_of(scanned, Path(path).name, hashlib.sha256(data).hexdigest(), started)
+    statements = tags.tagged(report.statements, tags.load(weights.part(tags.PART)))
+    return report.model_copy(
+        update={"statements": statements, "seconds": round(time.monotonic() - started, 2)}
+    )
 
 
 def report_of(scanned: Sequence[ScannedPage], name: str, sha256: str, started: float) -> Report:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,7 +32,7 @@ def as_html(report: Report, pdf: Path) -> str:
     wanted = list(dict.fromkeys(page for statement in report.statements for page in statement.pages))[
         :MAX_IMAGES
     ]
-    images = page_images(file_bytes(pdf), wanted)
+    images = _images(pdf, wanted)
     sizes = {page.number: page for page in report.pages}
     return template.render(
         report=report,
@@ -37,6 +40,23 @@ def as_html(report: Report, pdf: Path) -> str:
         images=images,
         sizes=sizes,
     )
+
+
+def _images(file: Path, wanted: Sequence[int]) -> dict[int, str]:
+    """The pages of a PDF or image file as base64 of JPEG files, by number."""
+    data = file_bytes(file)
+    if b"%PDF-" in data[:1024]:
+        return page_images(data, wanted)
+    from PIL import Image
+
+    from doyen_documents.ocr_image import page_images as scans
+
+    found = {}
+    for page in scans(file, wanted):
+        stream = BytesIO()
+        Image.fromarray(page.pixels).save(stream, "JPEG", quality=75)
+        found[page.number] = base64.b64encode(stream.getvalue()).decode()
+    return found
 
 
 def _view(number: int, statement: Statement) -> dict[str, Any]:
