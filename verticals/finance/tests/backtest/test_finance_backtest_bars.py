@@ -73,9 +73,16 @@ class TestBars:
         assert flags == []
         assert len(sha256) == 64
 
-    def test_a_bad_date_is_refused(self) -> None:
+    @pytest.mark.parametrize(
+        "dates", [["2018-13-45"], ["2018-01-02T00:00+08:00", "2018-01-03"], ["2018-01-02T15:00:00"], [None]]
+    )
+    def test_a_bad_date_is_refused(self, dates: list[str]) -> None:
         with pytest.raises(DoyenError, match="FIN-060"):
-            check_bars(few(["2018-13-45"]))
+            check_bars(few(dates))
+
+    def test_dates_that_are_parsed_already_stay(self) -> None:
+        frame = few(DAYS)
+        assert check_bars(frame.assign(trade_date=pd.to_datetime(DAYS)))[0].equals(check_bars(frame)[0])
 
     def test_a_bar_that_is_there_twice_is_refused(self) -> None:
         with pytest.raises(DoyenError, match=r"FIN-061.*600519\.SH on 2018-01-02"):

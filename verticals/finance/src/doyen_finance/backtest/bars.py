@@ -24,6 +24,8 @@ COLUMNS: Final = ("trade_date", "ts_code", *PRICES, "volume_lots", "amount_kcny"
 _MOST_ROWS: Final = 5_000_000
 _LONGEST_GAP: Final = pd.Timedelta(days=12)
 """China's longest market holiday between two trading days from 2006 to 2025 (Spring Festival)."""
+_DATE: Final = r"(\d{8}|\d{4}-\d\d-\d\d)([ T]00:00:00)?"
+"""A day without an hour or an offset: bars of other zones would fall on the wrong day."""
 _ODD_RETURN: Final = 0.105
 """Main-board prices move by at most a tenth a day; more is a listing, a return to the market or a fault."""
 
@@ -74,7 +76,8 @@ def check_bars(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Flag]]:
         raise DoyenError(
             "FIN-060", f"the bars lack {absent[0] if absent else 'rows'}.", f"Needed: {', '.join(COLUMNS)}."
         )
-    dates = pd.to_datetime(frame["trade_date"], format="ISO8601", errors="coerce")
+    written = frame["trade_date"].astype(str)
+    dates = pd.to_datetime(written.where(written.str.fullmatch(_DATE)), format="ISO8601", errors="coerce")
     own = [name for name in frame.columns if name.startswith(OWN)]
     numbers = frame[[*PRICES, "volume_lots", "amount_kcny", *own]].apply(pd.to_numeric, errors="coerce")
     for name in own:
