@@ -69,7 +69,10 @@ def test_missing_and_doubled_columns_are_refused_and_unknown_ones_flagged(tmp_pa
     assert data.flags == ("ignored columns: 1",)
 
 
-@pytest.mark.parametrize("raw", [b"", b"\x00\xff\xfe", b"\x1f\x8bnot gzip", b"a" * 100_000])
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"\x00\xff\xfe", b"\x1f\x8bnot gzip", b"\x1f\x8b\x08" + bytes(7) + b"\xff" * 50, b"a" * 100_000],
+)
 def test_what_is_no_table_is_refused(tmp_path: Path, raw: bytes) -> None:
     (tmp_path / "file.csv").write_bytes(raw)
     with pytest.raises(DoyenError) as caught:

@@ -32,7 +32,16 @@ DAYS = ["20180102", "20180103", "20180104", "20180105"]
 
 
 class TestBars:
-    @pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"\x1f\x8b\x08broken", b"\xff\xfe\x00nonsense"])
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"",
+            b"a,b\n1,2\n",
+            b"\x1f\x8b\x08broken",
+            b"\x1f\x8b\x08" + bytes(7) + b"\xff" * 50,
+            b"\xff\xfe\x00nonsense",
+        ],
+    )
     def test_a_file_that_is_no_table_is_refused(self, tmp_path: Path, content: bytes) -> None:
         path = tmp_path / ("x.csv.gz" if content.startswith(b"\x1f") else "x.csv")
         path.write_bytes(content)

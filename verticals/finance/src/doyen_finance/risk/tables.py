@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,7 @@ def read_table(
             rows += len(chunk)
             if rows > max_rows:
                 raise DoyenError("FIN-070", f"{path.name} has over {max_rows:,} rows.", "Split it by time.")
-    except (pd.errors.ParserError, UnicodeDecodeError, OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DoyenError(
             "FIN-070",
             f"{path.name} is no table: {type(error).__name__}.",
@@ -87,7 +88,7 @@ def _header(path: Path) -> list[str]:
         with gzip.open(path) if _is_gzip(path) else path.open("rb") as file:
             line = file.readline(_HEADER_BYTES)
         text = line.decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise DoyenError(
             "FIN-070", f"{path.name} cannot be read: {type(error).__name__}.", "Give a CSV, plain or gzip."
         ) from None
