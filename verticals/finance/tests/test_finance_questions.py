@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -251,8 +252,10 @@ def test_ranker_learns_from_right_candidates() -> None:
 
 def test_models_survive_the_disk(tmp_path: Path) -> None:
     models = by_hand(WEIGHTS, {"difference": 0.0})
-    save_models(models, tmp_path, {"contexts": []})
+    across = replace(models.ranker, first=np.asfortranarray(models.ranker.first))
+    save_models(replace(models, ranker=across), tmp_path, {"contexts": []})
     again = load_models(tmp_path)
+    assert np.array_equal(again.ranker.first, models.ranker.first)
     question = "What is the change in Other1 in 2019 from 2018?"
     assert (
         decide(question, CONTEXT, again, Signals()).answer
@@ -326,3 +329,38 @@ def test_features_have_fixed_names_and_are_finite() -> None:
     matrix = Reader(question, CONTEXT, scores, sentences, {}, Signals()).matrix(candidates)
     assert matrix.shape == (len(candidates), len(NAMES))
     assert np.isfinite(matrix).all()
+
+
+def test_refuses_a_selector_that_is_not_there(tmp_path: Path) -> None:
+    from doyen_finance.questions.selector import load
+
+    with pytest.raises(DoyenError) as error:
+        load(tmp_path / "selector.safetensors")
+    assert error.value.code == "FIN-084"
+
+
+def test_refuses_to_train_on_too_few_contexts(tmp_path: Path) -> None:
+    from doyen_finance.questions.training import train
+
+    question = {
+        "uid": "q", "question": "What is the sum?", "answer": 3, "answer_type": "arithmetic", "answer_from": "table",
+        "scale": "", "derivation": "1+2",
+    }  # fmt: skip
+    entries = [
+        {"table": {"uid": str(i), "table": [["", "2019", "2018"], ["a", "1", "2"]]}, "paragraphs": [], "questions": [question]}
+        for i in range(8)
+    ]  # fmt: skip
+    path = tmp_path / "few.json"
+    path.write_text(json.dumps(entries), encoding="utf-8")
+    with pytest.raises(DoyenError) as error:
+        train(path, tmp_path / "out")
+    assert error.value.code == "FIN-085"
+
+
+def test_answer_spans_are_found_in_paragraphs() -> None:
+    from doyen_finance.questions.examples import text_answers
+    from doyen_finance.questions.tatqa import Item
+
+    item = Item("q", "g", "Why?", CONTEXT, Gold(["Higher  demand."], "span", "text", "", ""))
+    ((paragraph, start, end),) = text_answers(item)
+    assert CONTEXT.paragraphs[paragraph][start:end] == "higher demand"

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -71,7 +72,7 @@ def question_signs(question: str) -> list[str]:
     text = YEAR.sub(" yyyy ", question.lower())
     text = re.sub(r"\d[\d,.]*", " nnnn ", text)
     tokens = ["<s>", *_TOKEN.findall(text)]
-    pairs = zip(tokens, tokens[1:], strict=False)
+    pairs = pairwise(tokens)
     threes = zip(tokens, tokens[1:], tokens[2:], strict=False)
     return [*tokens[1:], *(" ".join(run) for run in (*pairs, *threes))]
 

@@ -59,7 +59,8 @@ def fit_ranker(
         torch.manual_seed(seed + number)
         rng = np.random.default_rng(seed + number)
         width = inputs[0].shape[1]
-        net = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(0.2), nn.Linear(hidden, 1))
+        one, two = nn.Linear(width, hidden), nn.Linear(hidden, 1)
+        net = nn.Sequential(one, nn.ReLU(), nn.Dropout(0.2), two)
         optimizer = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=decay)
         steps = epochs * -(-len(kept) // batch)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
@@ -74,11 +75,10 @@ def fit_ranker(
                     hits = torch.tensor(list(right[kept[i]]))
                     loss = loss + part.logsumexp(0) - part[hits].logsumexp(0)
                 optimizer.zero_grad()
-                (loss / len(chosen)).backward()  # type: ignore[no-untyped-call]
+                (loss / len(chosen)).backward()
                 optimizer.step()
                 schedule.step()
         with torch.no_grad():
-            one, two = net[0], net[3]
             firsts.append(np.vstack([one.weight.numpy().T, one.bias.numpy()]))
             seconds.append(np.append(two.weight.numpy()[0], two.bias.numpy()))
     return Ranker(mean, deviation, np.stack(firsts), np.stack(seconds))

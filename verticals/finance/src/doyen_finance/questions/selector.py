@@ -39,9 +39,10 @@ NO_SIGNAL: Final = -12.0
 
 @dataclass(frozen=True, slots=True)
 class SelectorRecipe:
-    """How the selector is tuned."""
+    """How the selector is tuned. ``label_share`` of the questions over labels, the many, are drawn in each epoch."""
 
-    epochs: int = 3
+    epochs: int = 5
+    label_share: float = 0.4
     batch: int = 16
     frozen_layers: int = 3
     learning_rate: float = 2e-4
@@ -243,7 +244,8 @@ def fit_selector(
         groups.append({"params": list(layer.parameters()), "lr": rate, "weight_decay": recipe.weight_decay})
     optimizer = torch.optim.AdamW(groups)
     labelled = [(e, model.read_labels(e.question, e.context)) for e in tables]
-    per_epoch = -(-len(labelled) // recipe.batch) + -(-len(texts(0)) // recipe.batch)
+    shown = max(1, round(recipe.label_share * len(labelled)))
+    per_epoch = -(-shown // recipe.batch) + -(-len(texts(0)) // recipe.batch)
     total = per_epoch * recipe.epochs
     rise = max(1, int(total * recipe.warmup))
     schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -253,11 +255,14 @@ def fit_selector(
     for epoch in range(recipe.epochs):
         windows = [(e, w) for e in texts(epoch) for w in _aimed(model, e)]
         batches: list[tuple[str, list[int]]] = []
-        for kind, lengths in (
-            ("labels", [len(item.ids) for _, item in labelled]),
-            ("spans", [len(item.ids) for _, item in windows]),
+        drawn = rng.permutation(len(labelled))[:shown].tolist()
+        for kind, chosen, lengths in (
+            ("labels", drawn, [len(labelled[i][1].ids) for i in drawn]),
+            ("spans", list(range(len(windows))), [len(item.ids) for _, item in windows]),
         ):
-            batches += [(kind, batch) for batch in _like_lengths(lengths, recipe.batch, rng)]
+            batches += [
+                (kind, [chosen[i] for i in batch]) for batch in _like_lengths(lengths, recipe.batch, rng)
+            ]
         model.train()
         losses = []
         for number in rng.permutation(len(batches)):
@@ -267,7 +272,7 @@ def fit_selector(
             else:
                 loss = _span_loss(model, [windows[i] for i in batch])
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], 1.0)
             optimizer.step()
             schedule.step()

@@ -23,12 +23,13 @@ def save_models(models: Models, folder: Path, extra: dict[str, Any]) -> None:
     from safetensors.numpy import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {
+    tensors: dict[str, np.ndarray] = {
         "mean": models.ranker.mean.astype(np.float32), "deviation": models.ranker.deviation.astype(np.float32),
         "first": models.ranker.first.astype(np.float16), "second": models.ranker.second.astype(np.float16),
         "operations": models.operations.weights.astype(np.float16), "scales": models.scales.weights.astype(np.float16),
     }  # fmt: skip
-    save_file(tensors, folder / WEIGHTS)
+    # safetensors writes the memory as it lies: arrays in another order would come back scrambled.
+    save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, folder / WEIGHTS)
     (folder / WEIGHTS).chmod(0o644)  # safetensors leaves 0600, which a package would carry to other users
     config = {
         "features": list(NAMES), "knots": [list(knot) for knot in models.knots], "threshold": models.threshold,

@@ -70,9 +70,7 @@ def read_table(grid: Sequence[Sequence[str]], place: Place | None = None) -> Tab
             continue
         levels = tuple(
             dict.fromkeys(
-                text
-                for h in headers[0]
-                if (text := _spanned(cells[h], column)) and not _is_caption(cells, h, text)
+                text for h in headers[0] if (text := _spanned(cells[h], column)) and not _is_caption(text)
             )
         )
         header = " ".join(levels)
@@ -96,10 +94,9 @@ def _values(row: tuple[str, ...], index: int) -> dict[int, Cell]:
         number = read_number(text)
         if number is not None:
             found[column] = Cell(index, column, text, number)
-    if all(is_year(cell.text) or cell.number.value == 0 for cell in found.values()):
-        if any(is_year(cell.text) for cell in found.values()) or not row[0]:
-            return {}
-    return found
+    years = [is_year(cell.text) for cell in found.values()]
+    empty = all(year or cell.number.value == 0 for year, cell in zip(years, found.values(), strict=True))
+    return {} if empty and (any(years) or not row[0]) else found
 
 
 def _header_like(text: str) -> bool:
@@ -121,7 +118,7 @@ def _spanned(row: tuple[str, ...], column: int) -> str:
     return row[left[-1]] if left else row[filled[0]]
 
 
-def _is_caption(cells: tuple[tuple[str, ...], ...], row: int, text: str) -> bool:
+def _is_caption(text: str) -> bool:
     """Whether a header text is no header but a unit over all columns."""
     return bool(
         re.fullmatch(

@@ -107,20 +107,20 @@ def fit_models(
     )
     chosen: list[Chosen | None] = [None] * len(items)
     for fold in range(FOLDS):
-        inside = np.flatnonzero(folds != fold)
+        inside = np.flatnonzero(folds != fold).tolist()
         ranker = fit_ranker(
             [prepared[i].features for i in inside], [right[i] for i in inside], seed, networks=1
         )
         scales = _scales(items, prepared, right, inside)
-        for i in np.flatnonzero(folds == fold):
+        for i in np.flatnonzero(folds == fold).tolist():
             chosen[i] = choose(prepared[i], items[i].context, ranker, scales)
         report(
-            f"fold {fold + 1} of {FOLDS}: exact match {np.mean([_scores(items[i], chosen[i])[0] for i in np.flatnonzero(folds <= fold)]):.4f}"
+            f"fold {fold + 1} of {FOLDS}: exact match {np.mean([_scores(items[i], chosen[i])[0] for i in np.flatnonzero(folds <= fold).tolist()]):.4f}"
         )
     scores = np.array([_scores(item, c) for item, c in zip(items, chosen, strict=True)])
     probabilities = np.array([c.probability if c else 0.0 for c in chosen])
     knots = _calibrate(probabilities, scores[:, 0])
-    everything = np.arange(len(items))
+    everything = range(len(items))
     models = Models(
         _operations(items, families, [i for i, family in enumerate(families) if family]),
         _scales(items, prepared, right, everything),
@@ -160,8 +160,8 @@ def _operations_out_of_fold(items: Sequence[Item], families: Sequence[str]) -> l
     known = np.array([bool(family) for family in families])
     logs: list[Mapping[str, float]] = [{} for _ in items]
     for fold in range(FOLDS):
-        model = _operations(items, families, np.flatnonzero((folds != fold) & known))
-        for i in np.flatnonzero(folds == fold):
+        model = _operations(items, families, np.flatnonzero((folds != fold) & known).tolist())
+        for i in np.flatnonzero(folds == fold).tolist():
             logs[i] = model.log_probabilities(question_signs(items[i].question))
     return logs
 
@@ -183,7 +183,7 @@ def _signals_out_of_fold(
     signals: list[Signals] = [Signals()] * len(items)
     selectors = []
     for half in (0, 1):
-        outside, inside = np.flatnonzero(halves != half), np.flatnonzero(halves == half)
+        outside, inside = np.flatnonzero(halves != half).tolist(), np.flatnonzero(halves == half).tolist()
         selector = _selector(items, labelled, families, outside, recipe, work / f"half{half}", seed, report)
         selectors.append(selector)
         read = select(
