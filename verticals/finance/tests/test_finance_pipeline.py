@@ -106,5 +106,5 @@ def test_a_series_is_forecast_with_repeat_last_beside(tmp_path: Path) -> None:
 def test_an_adapter_without_a_part_is_refused() -> None:
     from doyen_finance import weights
 
-    with pytest.raises(DoyenError, match="FIN-001.*'oracle'"):
+    with pytest.raises(DoyenError, match=r"FIN-001.*'oracle'"):
         weights.part("oracle")

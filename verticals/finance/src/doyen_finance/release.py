@@ -42,7 +42,7 @@ class Part(NamedTuple):
 
 MEASURED: Final[dict[str, Part]] = {
     "tfns_dev": Part(
-        "Sentiment of tweets (TFNS, own dev part)", _EVALUATE.format("tfns", "tfns/train.csv.gz"),
+        "Sentiment of tweets (TFNS, own dev part)", "doyen finance sentiment measure --protocol tfns --data DATA/finance/tfns/train.csv.gz --dev --json",
         {"accuracy": ("accuracy", "floor_accuracy", 0.865), "macro_f1": ("macro F1", "", None)},
     ),
     "sentfin_dev": Part(

@@ -31,7 +31,9 @@ def part(name: str) -> Path:
     found = folder() / name
     if not found.is_dir():
         raise DoyenError(
-            "FIN-001", f"the adapter in use has no part {name!r}.", "Reinstall doyen-finance or promote a whole release."
+            "FIN-001",
+            f"the adapter in use has no part {name!r}.",
+            "Reinstall doyen-finance or promote a whole release.",
         )
     return found
 

@@ -86,6 +86,10 @@ def measure(
     data: Data,
     model: Which = None,
     limit: Limit = None,
+    dev: Annotated[
+        bool,
+        typer.Option("--dev", help="Of a training file of tweets, only those that training keeps apart."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Measure one model beside the linear floor; ``doyen finance evaluate`` measures the default one.
@@ -94,7 +98,7 @@ def measure(
     """
     from doyen_finance.sentiment.measure import measure as run
 
-    _print(run(protocol.value, data, limit, model), as_json)
+    _print(run(protocol.value, data, limit, model, dev=dev), as_json)
 
 
 @app.command()
