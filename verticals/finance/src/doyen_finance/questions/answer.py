@@ -14,10 +14,10 @@ from doyen_finance.questions.calculate import written
 from doyen_finance.questions.candidates import FAMILIES, programs, row_scores
 from doyen_finance.questions.features import Reader, Signals
 from doyen_finance.questions.linear import LinearModel, question_signs, scale_signs
-from doyen_finance.questions.model import Answer, Cell, Citation, Context, Program, Span
+from doyen_finance.questions.model import Answer, Cell, Citation, Context, Program, Span, Table
 from doyen_finance.questions.ranker import Ranker
 from doyen_finance.questions.spans import Sentence, best_sentences, sentences_of
-from doyen_finance.questions.words import Question, read_question
+from doyen_finance.questions.words import ASKING, Question, content, read_question
 from doyen_schemas import DoyenError
 
 if TYPE_CHECKING:
@@ -29,6 +29,11 @@ SELECTED_SENTENCES: Final = 3
 SELECTED_SPANS: Final = 6
 READ_PARAGRAPHS: Final = 3
 LEAST_READ: Final = math.log(0.03)
+LEAST_MENTIONED: Final = 0.34
+_ABOUT_TABLES: Final = content(
+    "table item component segment period represent included include including listed highlighted unit used data factor "
+    "primary main reason types type category categories statement department"
+)
 LEAST_FAMILY: Final = math.log(0.004)
 
 
@@ -132,6 +137,15 @@ def check_question(text: str) -> None:
 
 def decide(text: str, context: Context, models: Models, signals: Signals) -> Answer:
     """The answer given the selector's signals, or a refusal below the threshold."""
+    mentioned, asked = mentions(text, context)
+    if mentioned < LEAST_MENTIONED * asked:
+        return Answer(
+            None,
+            "",
+            "",
+            0.0,
+            reason=f"The table and its paragraphs mention {mentioned} of {asked} words asked about.",
+        )
     families = models.operations.log_probabilities(question_signs(text))
     prepared = prepare(text, context, families, signals)
     chosen = choose(prepared, context, models.ranker, models.scales)
@@ -148,6 +162,18 @@ def decide(text: str, context: Context, models: Models, signals: Signals) -> Ans
     return Answer(
         program.parts, chosen.scale, program.operation, confidence, steps(program, chosen.scale), citations
     )
+
+
+def mentions(text: str, context: Context) -> tuple[int, int]:
+    """How many of a question's own words stand in the table or its paragraphs, and how many there are.
+
+    The ranker has only seen questions that their context answers, so what another report would answer is refused here.
+    """
+    own = read_question(text).content - ASKING - _ABOUT_TABLES
+    there = frozenset().union(
+        *(content(cell) for line in context.table.grid for cell in line), *map(content, context.paragraphs)
+    )
+    return len(own & there), len(own)
 
 
 def steps(program: Program, scale: str) -> tuple[str, ...]:
@@ -178,13 +204,24 @@ def _citations(program: Program, context: Context) -> list[Citation]:
         if cell.span is not None:
             cited.append(_text_citation(cell.span, context))
         else:
-            page, box = table.place.boxes.get((cell.row, cell.column), (None, None))
+            page, box = _where(table, cell.row, cell.column)
             label, header = labels.get(cell.row, ""), headers.get(cell.column, "")
             cited.append(Citation("cell", cell.text, cell.row, cell.column, label, header, page, box))
     for row, column in dict.fromkeys(program.labels):
-        page, box = table.place.boxes.get((row, column), (None, None))
+        page, box = _where(table, row, column)
         cited.append(Citation("cell", table.grid[row][column], row, column, page=page, box=box))
     return cited + [_text_citation(span, context) for span in program.spans]
+
+
+def _where(
+    table: Table, row: int, column: int
+) -> tuple[int | None, tuple[float, float, float, float] | None]:
+    """Page and box of a cell; of a heading, whose box parsers do not give, the page of the first cell below it."""
+    boxes = table.place.boxes
+    if (row, column) in boxes:
+        return boxes[row, column]
+    below = [place for place in boxes if place[1] == column and place[0] > row]
+    return (boxes[min(below)][0], None) if below else (None, None)
 
 
 def _text_citation(span: Span, context: Context) -> Citation:
