@@ -50,6 +50,16 @@ MEASURED: Final[dict[str, Part]] = {
         {"accuracy": ("accuracy", "floor_accuracy", 0.86), "macro_f1": ("macro F1", "", None),
          "entity_f1": ("F1 of entity spans", "", None)},
     ),
+    "tfns_lora": Part(
+        "The same by the LoRA adapter of SmolLM2-135M (off), first 250",
+        "doyen finance sentiment measure --protocol tfns --data DATA/finance/tfns/train.csv.gz --dev --model lora --limit 250",
+        {"accuracy": ("accuracy", "floor_accuracy", None)}, weights=False,
+    ),
+    "sentfin_lora": Part(
+        "Entities by the LoRA adapter (off), first 200 headlines",
+        "doyen finance sentiment measure --protocol sentfin --data DATA/finance/sentfin/dev.jsonl.gz --model lora --limit 200",
+        {"accuracy": ("accuracy", "floor_accuracy", None)}, weights=False,
+    ),
     "credit_default": Part(
         "Credit default (UCI; each row scored by the fold that held it out)",
         _EVALUATE.format("credit-default", "credit-default/clients.csv.gz"),
@@ -72,12 +82,13 @@ MEASURED: Final[dict[str, Part]] = {
         "Statements against inline XBRL (19 reports of 14 companies)",
         _EVALUATE.format("ixbrl", "sec-ixbrl-reports/reports.tar.xz"),
         {"value_recall": ("value recall", "", 0.95), "value_precision": ("value precision", "", None),
-         "cell_f1": ("cell F1", "", 0.85), "tag_accuracy": ("tag accuracy", "", None),
+         "cell_f1": ("cell F1", "", 0.85), "tag_accuracy": ("tag accuracy, on reports that it learnt from (other companies: .579)", "", None),
          "balance_pass_rate": ("balance checks passed", "", None)},
         weights=False,
     ),
     "scans_dev": Part(
-        "Statements of noisy scans, 200 dpi", _EVALUATE.format("scans", "sec-ixbrl-reports/reports.tar.xz"),
+        "Statements of noisy scans, 200 dpi (first 3 reports)",
+        _EVALUATE.format("scans", "sec-ixbrl-reports/reports.tar.xz") + " --limit 3",
         {"value_recall": ("value recall", "", 0.90), "cell_f1": ("cell F1", "", None)},
         weights=False,
     ),
@@ -163,7 +174,7 @@ def _spec(
         recipes=["sentiment-lora.toml"] if tuned else [],
         data={**dict.fromkeys(_LICENCES, ""), **data_sha256},
         licences={**_LICENCES, **{name: _licence(name) for name in data_sha256}},
-        seeds=[0],
+        seeds=[0, 1, 17],
         evaluation=figures,
         primary=[name for name in _PRIMARY if name in figures],
     )
@@ -190,18 +201,19 @@ def _text() -> CardText:
             "Languages other than English for sentiment and questions; Chinese reports are parsed, not judged.",
         ),
         protocol=(
-            "Sentiment: SEntFiN dev by headline; of TFNS the published train part was split by hash, the fifth kept apart "
+            "Sentiment: SEntFiN dev by headline; of TFNS the published train part was split by hash, the eighth kept apart "
             "was not trained on. Decisions (epochs, mixing, calibration) were made on these dev parts.",
             "Questions: four fifths of TAT-QA's development contexts train, the rest is measured; split by context.",
             "Credit: five stratified folds of the clients, drawn with seed 0; no sex, age, marital status or education.",
             "Fraud and laundering weights come from Doyen's own simulator: figures on simulated data are marked so. The "
             "card-fraud protocol trains in the run and says nothing of the shipped fraud weights.",
-            "Statements rest on rules, not on these weights; their figures stand here because they are what is used.",
+            "Statements rest on rules that were written on these very reports; only their elements rest on weights.",
             "Intervals: bootstrap over texts, contexts, clients, cards or companies. One seed unless said otherwise.",
         ),
         known_failures=(
             "The forecaster does not beat repeating the last value on its test years; only its intervals are of use.",
             "Sentiment reads digits as one sign: what only the figures say is not seen.",
+            "The LoRA adapter saw 2,048 records and loses to the encoder: it is off unless asked for.",
             "Default scores are of one bank in Taiwan in 2005.",
             "Real fraud and laundering look different from simulated ones: train on your own rows.",
             "The development parts were looked at while the parts were built: expect less on unseen data.",

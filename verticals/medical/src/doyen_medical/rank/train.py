@@ -18,8 +18,12 @@ from torch import nn
 from doyen_medical.rank.examples import FOLDS, Example, without_patients
 from doyen_medical.rank.fuser import CLIP, KIN, RELATIVE, Fuser, inputs, reach_inputs
 
-FEW_SHOT_ABSTAINED: Final = 0.14
-"""The abstention limit lets this share of few-shot train cases be abstained from (the requirement is 0.15)."""
+FEW_SHOT_ABSTAINED: Final = 0.10
+"""The abstention limit lets this share of few-shot train cases be abstained from.
+
+Held-out papers lie farther from the train cases than the folds from each other: 0.10 here is 0.14 on the development
+cases, where 0.15 is allowed.
+"""
 
 
 @dataclass(frozen=True)
