@@ -135,6 +135,28 @@ def test_unreadable_and_huge_pictures_are_doc_017(tmp_path: Path) -> None:
         assert caught.value.code == "DOC-017"
 
 
+def test_long_thin_and_cut_pictures(tmp_path: Path) -> None:
+    long = tmp_path / "long.png"
+    Image.new("1", (40_000, 100)).save(long)
+    cut = tmp_path / "cut.tif"
+    picture().save(cut, save_all=True, append_images=[picture()])
+    data = cut.read_bytes()
+    # The second page's directory is pointed beyond the file's end.
+    first = int.from_bytes(data[4:8], "little")
+    follows = first + 2 + 12 * int.from_bytes(data[first : first + 2], "little")
+    cut.write_bytes(data[:follows] + (len(data) + 99).to_bytes(4, "little") + data[follows + 4 :])
+    for path in (long, cut):
+        with pytest.raises(DoyenError) as caught:
+            list(page_images(path))
+        assert caught.value.code == "DOC-017"
+
+    thin = tmp_path / "thin.png"
+    Image.new("RGB", (2, 5_000), "white").save(thin)
+    (page,) = page_images(thin)
+    assert abs(skew(page.pixels)) <= 4.5
+    assert image_rules(page) == []
+
+
 def test_locked_and_damaged_pdfs_are_coded_errors(tmp_path: Path) -> None:
     from reportlab.lib import pdfencrypt
     from reportlab.pdfgen.canvas import Canvas

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import shutil
 import tarfile
 from datetime import date
@@ -168,6 +169,31 @@ def test_a_report_that_cannot_be_parsed_counts_as_nothing_found() -> None:
     assert result["facts"] == 2 * (len(BALANCE) + len(CASH))
 
 
+def test_one_broken_report_is_counted_and_does_not_end_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.html").write_bytes(b"nonFraction, no XML")
+    (tmp_path / "b.html").write_bytes(report())
+    (tmp_path / "c.html").write_bytes(report().replace(b"0000000001", b"0000000002"))
+
+    def fail(html: bytes) -> Path:
+        if b"0000000002" in html:
+            raise IndexError("a fault of the parser")
+        raise DoyenError("FIN-014", "not printed", "")
+
+    monkeypatch.setattr(ixbrl, "print_html", fail)
+    result = ixbrl.evaluate_file(tmp_path)
+    assert (result["n"], result["not_parsed"], result["value_recall"]) == (3, 3, 0.0)
+    assert result["errors"] == {"FIN-015": 1, "FIN-014": 1, "IndexError": 1}
+
+    def lacking(_: bytes) -> Path:
+        raise DoyenError("FIN-013", "no Chromium", "")
+
+    monkeypatch.setattr(ixbrl, "print_html", lacking)
+    with pytest.raises(DoyenError, match="FIN-013"):
+        ixbrl.evaluate_file(tmp_path)
+
+
 def test_reports_of_a_folder_and_of_a_tar(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "one.html").write_bytes(report())
@@ -185,7 +211,13 @@ def test_reports_of_a_folder_and_of_a_tar(tmp_path: Path) -> None:
 
 def test_no_reports(tmp_path: Path) -> None:
     (tmp_path / "x.bin").write_bytes(b"no tar")
-    for path in (tmp_path, tmp_path / "absent", tmp_path / "x.bin"):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        member = tarfile.TarInfo("two.html")
+        member.size = 50_000
+        archive.addfile(member, io.BytesIO(random.Random(1).randbytes(member.size)))
+    (tmp_path / "cut.tar.gz").write_bytes(packed.getvalue()[:20_000])
+    for path in (tmp_path, tmp_path / "absent", tmp_path / "x.bin", tmp_path / "cut.tar.gz"):
         with pytest.raises(DoyenError, match="FIN-012"):
             ixbrl.evaluate_file(path)
 

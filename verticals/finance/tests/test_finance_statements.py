@@ -229,6 +229,25 @@ def test_two_currencies_and_no_scale_are_flagged(make_report: Callable[..., Path
     (statement,) = parse(make_report([balance_page(body, units="(Unaudited)")])).statements
     assert {"two_currencies", "scale_not_stated"} <= set(statement.flags)
     assert statement.values[0].scale == 1
+    assert {v.currency for v in statement.values if v.raw.startswith("€")} == {"EUR"}
+    assert {v.currency for v in statement.values if v.raw.startswith("$")} == {"USD"}
+
+
+def test_a_convenience_translation_has_the_currency_of_its_column(make_report: Callable[..., Path]) -> None:
+    page = balance_page(BALANCE.replace("$ ", ""), units="(in millions)")
+    at = page.index("(in millions)") if "(in millions)" in page else page.index("^(in millions)")
+    page.insert(at + 2, "|RMB|US$")
+    (statement,) = parse(make_report([page])).statements
+    by_column = {v.column: v.currency for v in statement.values}
+    assert by_column == {0: "CNY", 1: "USD"}
+    assert "two_currencies" in statement.flags
+
+
+def test_a_file_that_is_cut_short_is_an_error(make_report: Callable[..., Path]) -> None:
+    path = make_report([balance_page()] * 3)
+    path.write_bytes(path.read_bytes().replace(b"%%EOF", b""))
+    with pytest.raises(DoyenError, match="DOC-008"):
+        parse(path)
 
 
 def test_equity_by_component_takes_periods_from_its_balances(make_report: Callable[..., Path]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from io import BytesIO
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 DPI: Final = 200
 MAX_PIXELS: Final = 60_000_000
 MAX_IMAGES: Final = 5_000
+# OpenCV turns no image with a longer side.
+MAX_SIDE: Final = 30_000
+MIN_DPI: Final = 50
 # A page is turned straight within this many degrees either way; pages turned further were not fed in by a scanner.
 SKEW: Final = 4.0
 
@@ -44,13 +48,30 @@ def page_images(path: str | os.PathLike[str], pages: Sequence[int] | None = None
     )
 
 
-def _pdf_images(data: bytes, pages: Sequence[int] | None) -> Iterator[PageImage]:
+def image_count(path: str | os.PathLike[str]) -> int:
+    """How many pages ``page_images`` gives for a file, without drawing them; raises as it."""
+    data = file_bytes(Path(path))
+    if b"%PDF-" in data[:1024]:
+        document = _open_pdf(data)
+        try:
+            return len(document)
+        finally:
+            document.close()
+    try:
+        return int(getattr(_open_picture(data, Path(path).name), "n_frames", 1))
+    except DoyenError:
+        raise
+    except Exception as error:  # Pillow raises errors of many kinds on damaged files
+        raise _unreadable(Path(path).name) from error
+
+
+def _open_pdf(data: bytes) -> Any:
     try:
         import pypdfium2
     except ImportError as error:
         raise missing("pypdfium2") from error
     try:
-        document = pypdfium2.PdfDocument(data)
+        return pypdfium2.PdfDocument(data)
     except pypdfium2.PdfiumError as error:
         if "password" in str(error).lower():
             raise DoyenError(
@@ -59,37 +80,67 @@ def _pdf_images(data: bytes, pages: Sequence[int] | None) -> Iterator[PageImage]
         raise DoyenError(
             "DOC-008", "the PDF is damaged: no page could be drawn.", "Fetch or export the file again."
         ) from error
+
+
+def _pdf_images(data: bytes, pages: Sequence[int] | None) -> Iterator[PageImage]:
+    document = _open_pdf(data)
+    import pypdfium2
+
     try:
         for number in range(1, len(document) + 1) if pages is None else pages:
             if not 1 <= number <= len(document):
                 continue
-            page = document[number - 1]
-            width, height = page.get_size()
-            # A poster is drawn smaller, so that no page needs more memory than the largest picture.
-            dpi = min(float(DPI), 72 * (MAX_PIXELS / max(width * height, 1.0)) ** 0.5)
-            yield PageImage(number, _rgb(page.render(scale=dpi / 72).to_pil()), dpi)
+            try:
+                page = document[number - 1]
+                width, height = page.get_size()
+                # A poster is drawn smaller, so that no page needs more memory than the largest picture.
+                dpi = min(
+                    float(DPI),
+                    72 * (MAX_PIXELS / max(width * height, 1.0)) ** 0.5,
+                    72 * MAX_SIDE / max(width, height, 1.0),
+                )
+                pixels = _rgb(page.render(scale=dpi / 72).to_pil())
+            except pypdfium2.PdfiumError as error:
+                raise DoyenError(
+                    "DOC-008", f"page {number} of the PDF is damaged and cannot be drawn.",
+                    "Export the file again, or name the other pages.",
+                ) from error  # fmt: skip
+            yield PageImage(number, pixels, dpi)
     finally:
         document.close()
 
 
-def _picture_images(data: bytes, name: str, pages: Sequence[int] | None) -> Iterator[PageImage]:
+def _open_picture(data: bytes, name: str) -> Any:
     try:
-        from PIL import Image, ImageOps, ImageSequence
+        from PIL import Image
     except ImportError as error:
         raise missing("Pillow") from error
     try:
-        picture = Image.open(BytesIO(data), formats=("PNG", "JPEG", "TIFF"))
+        return Image.open(BytesIO(data), formats=("PNG", "JPEG", "TIFF"))
     except Exception as error:  # Pillow raises errors of many kinds on damaged files
         raise _unreadable(name) from error
-    for number, frame in enumerate(ImageSequence.Iterator(picture), start=1):
+
+
+def _picture_images(data: bytes, name: str, pages: Sequence[int] | None) -> Iterator[PageImage]:
+    picture = _open_picture(data, name)
+    from PIL import ImageOps, ImageSequence
+
+    frames = iter(ImageSequence.Iterator(picture))
+    for number in count(1):
+        try:
+            frame = next(frames)
+        except StopIteration:
+            return
+        except Exception as error:  # a later page of a TIFF is damaged
+            raise _unreadable(name) from error
         if number > MAX_IMAGES:
             return
         if pages is not None and number not in pages:
             continue
-        if frame.width * frame.height > MAX_PIXELS:
+        if frame.width * frame.height > MAX_PIXELS or max(frame.size) > MAX_SIDE:
             raise DoyenError(
                 "DOC-017",
-                f"{name} has {frame.width} x {frame.height} pixels; at most {MAX_PIXELS // 1_000_000} million are read.",
+                f"{name} has {frame.width} x {frame.height} pixels; at most {MAX_PIXELS // 1_000_000} million and {MAX_SIDE:,} a side are read.",
                 "Scan at 200 to 300 dots an inch.",
             )
         try:
@@ -98,7 +149,8 @@ def _picture_images(data: bytes, name: str, pages: Sequence[int] | None) -> Iter
             raise _unreadable(name) from error
         given = frame.info.get("dpi", (0, 0))[0]
         # Where a file does not say, a page is taken to be as wide as A4.
-        yield PageImage(number, pixels, float(given) if 50 <= given <= 1200 else pixels.shape[1] / 8.27)
+        dpi = float(given) if MIN_DPI <= given <= 1200 else max(MIN_DPI, pixels.shape[1] / 8.27)
+        yield PageImage(number, pixels, dpi)
 
 
 def _unreadable(name: str) -> DoyenError:
@@ -131,10 +183,10 @@ def skew(pixels: NDArray[np.uint8]) -> float:
     import cv2
     import numpy as np
 
-    scale = 1000 / max(pixels.shape[:2])
-    small = cv2.resize(
-        cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA
-    )
+    height, width = pixels.shape[:2]
+    scale = 1000 / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
     ink = (255 - small).astype(np.float32)
     ink[ink < 60] = 0
     # Turning blurs; what is not turned must not look sharper for that.
@@ -169,7 +221,7 @@ def image_rules(page: PageImage) -> list[Rule]:
     gray = cv2.cvtColor(page.pixels, cv2.COLOR_RGB2GRAY)
     ink = cv2.adaptiveThreshold(255 - gray, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY, 31, -12)
     scale = 72 / page.dpi
-    longest = int(page.dpi * 0.35)
+    longest = max(2, int(page.dpi * 0.35))
     rules: list[Rule] = []
     for size, across in (((longest, 1), 0), ((1, longest), 1)):
         lines = cv2.morphologyEx(ink, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_RECT, size))

@@ -77,7 +77,7 @@ def write_pair(folder: Path, drawn: bool) -> Path:
 def test_golden_pair_gives_the_pairs_counted_by_hand(tmp_path: Path) -> None:
     write_pair(tmp_path, drawn=False)
 
-    (reference,) = find_references(tmp_path)
+    (reference,), _ = find_references(tmp_path)
 
     assert reference.pages == (2,)
     assert sorted(relations(reference.tables[0])) == sorted(
@@ -112,6 +112,22 @@ def test_a_pdf_that_cannot_be_read_is_named_and_costs_its_pairs(tmp_path: Path) 
 
     assert result["failed"] == ["hand-001.pdf: DOC-008"]
     assert result["recall"] == 0.0
+
+
+def test_one_damaged_document_does_not_end_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_pair(tmp_path, drawn=False)
+    for name, structure in (("._hand-001", "resource fork"), ("other", "not xml")):
+        (tmp_path / f"{name}.pdf").write_bytes(b"")
+        (tmp_path / f"{name}-str.xml").write_text(structure)
+
+    def fail(*_: object) -> list[object]:
+        raise IndexError("a fault of the finder")
+
+    monkeypatch.setattr("doyen_finance.evaluate.icdar2013.tables_of_pdf", fail)
+    result = evaluate_file(tmp_path)
+
+    assert (result["n"], result["recall"]) == (1, 0.0)
+    assert result["failed"] == ["other-str.xml: FIN-031", "hand-001.pdf: IndexError"]
 
 
 def test_regions_with_an_offset_are_one_table_and_without_one_two(tmp_path: Path) -> None:

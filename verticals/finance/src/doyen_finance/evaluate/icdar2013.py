@@ -86,9 +86,10 @@ def evaluate_file(data: Path, limit: int | None = None) -> dict[str, Any]:
     ``f1``, ``precision`` and ``recall`` are micro figures over the pairs of all documents, ``document_*`` the means
     over documents; ``floor_*`` is pdfplumber with its defaults on the same pages.
     """
-    references = find_references(data)[:limit]
+    references, unread = find_references(data)
+    references = references[:limit]
     ours, floor = Run(), Run()
-    failed: list[str] = []
+    failed = unread[:]
     seconds = pages = 0.0
     for reference in references:
         expected = Counter(r for table in reference.tables for r in relations(table))
@@ -97,6 +98,9 @@ def evaluate_file(data: Path, limit: int | None = None) -> dict[str, Any]:
             tables = tables_of_pdf(reference.pdf, reference.pages)
         except DoyenError as error:
             failed.append(f"{reference.pdf.name}: {error.code}")
+            tables = []
+        except Exception as error:  # a fault of the finder costs its document, not the run
+            failed.append(f"{reference.pdf.name}: {type(error).__name__}")
             tables = []
         seconds += _processor_seconds() - started
         pages += len(reference.pages)
@@ -121,21 +125,34 @@ def _processor_seconds() -> float:
     return used.user + used.system + used.children_user + used.children_system
 
 
-def find_references(data: Path) -> list[Reference]:
-    """The documents of a folder: each ``NAME.pdf`` with ``NAME-str.xml`` beside it. Raises FIN-030, FIN-031."""
-    references = []
+def find_references(data: Path) -> tuple[list[Reference], list[str]]:
+    """The documents of a folder: each ``NAME.pdf`` with ``NAME-str.xml`` beside it. Raises FIN-030.
+
+    FIN-031 is raised where no structure file can be read. With the documents the names, with code, of structure files that cannot be read: these documents cannot be scored.
+    """
+    references: list[Reference] = []
+    unread: list[str] = []
+    damage: DoyenError | None = None
     for structure in sorted(data.rglob("*-str.xml")) if data.is_dir() else ():
         stem = structure.name.removesuffix("-str.xml")
         pdf = structure.with_name(f"{stem}.pdf")
-        if pdf.is_file():
+        # "._NAME" is what macOS puts beside a file that it copies or packs.
+        if not pdf.is_file() or stem.startswith("._"):
+            continue
+        try:
             references.append(read_reference(pdf, structure, structure.with_name(f"{stem}-reg.xml")))
+        except DoyenError as error:
+            unread.append(f"{structure.name}: {error.code}")
+            damage = damage or error
+    if damage is not None and not references:
+        raise damage
     if not references:
         raise DoyenError(
             "FIN-030",
             f"{data} holds no PDF with a NAME-str.xml beside it.",
             "Name the folder with the PDFs and XML files of the ICDAR 2013 table competition.",
         )
-    return references
+    return references, unread
 
 
 def read_reference(pdf: Path, structure: Path, regions: Path) -> Reference:

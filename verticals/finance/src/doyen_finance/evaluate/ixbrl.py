@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
 import re
 import tarfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +25,8 @@ SUFFIXES: Final = (".htm", ".html", ".xhtml")
 # A calendar of 52 or 53 weeks ends and begins up to a week off the month's end, which is all that some columns print.
 DAYS: Final = 10
 MAX_BYTES: Final = 64 * 2**20
+# Errors of the installation, not of a report: no weights, no Chromium, no OCR. They end the run.
+INSTALLATION: Final = ("FIN-001", "FIN-013", "DOC-018")
 
 Key = tuple[Any, ...]
 
@@ -67,7 +71,10 @@ class Outcome:
 
 
 def evaluate_file(data: Path, limit: int | None = None) -> dict[str, Any]:
-    """The protocol's figures over a folder or tar of reports. Raises FIN-012 (no report), FIN-013, FIN-014."""
+    """The protocol's figures over a folder or tar of reports. Raises FIN-012 (no report), FIN-001, FIN-013.
+
+    A report that is no XML, or that cannot be printed or parsed, is counted in ``not_parsed`` and ``errors``.
+    """
     from doyen_finance.statements import parse
 
     outcomes = [
@@ -110,21 +117,29 @@ def _files(data: Path) -> list[tuple[str, Callable[[], bytes]]]:
                     content = file.read() if file else b""
                     if b"nonFraction" in content:
                         contents.append((member.name, lambda content=content: content))  # type: ignore[misc]
-    except (tarfile.TarError, OSError) as error:
+    except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise DoyenError("FIN-012", f"{data} is neither a folder nor a tar.", "Name one of them.") from error
     return contents
 
 
 def score(name: str, content: bytes, parse: Callable[[bytes], Report]) -> Outcome:
-    """One report's outcome. A report that cannot be parsed finds nothing; what Chromium lacks is raised."""
-    truth = read_truth(content)
-    outcome = Outcome(company_of(name, content), in_labels=truth.in_labels)
+    """One report's outcome. One that cannot be parsed finds nothing; what the installation lacks is raised."""
+    outcome = Outcome(company_of(name, content))
     try:
-        report: Report | None = parse(content)
+        truth = read_truth(content)
     except DoyenError as error:
-        if error.code in ("FIN-013", "FIN-014"):
+        outcome.error = error.code
+        return outcome
+    outcome.in_labels = truth.in_labels
+    report: Report | None = None
+    try:
+        report = parse(content)
+    except DoyenError as error:
+        if error.code in INSTALLATION:
             raise
-        report, outcome.error = None, error.code
+        outcome.error = error.code
+    except Exception as error:  # a fault of the parser costs its report, not the run
+        outcome.error = type(error).__name__
     for kind in KINDS:
         outcome.by_kind[kind] = compare(
             [fact for fact in truth.facts if fact.kind == kind],
@@ -241,6 +256,7 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "companies": len({o.company for o in outcomes}),
         "facts_in_labels_left_out": sum(o.in_labels for o in outcomes),
         "not_parsed": sum(bool(o.error) for o in outcomes),
+        "errors": dict(Counter(o.error for o in outcomes if o.error)),
         "by_kind": {kind: figures(counts) for kind, counts in kinds.items()},
     }
     result["ci95"] = _intervals(outcomes)

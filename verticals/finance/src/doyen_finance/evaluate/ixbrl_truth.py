@@ -33,6 +33,10 @@ _HEADINGS: Final[dict[Kind, re.Pattern[str]]] = {
     "balance": re.compile(r"balance sheets?|statements? of (?:consolidated )?financial (?:condition|position)"),
     "income": re.compile(r"statements? of (?:consolidated )?(?:operations|income|earnings)|income statements?"),
 }  # fmt: skip
+# A bracket after the digits is a note's mark.
+_BRACKET: Final = re.compile(r"\D*\(")
+# No printed number is longer; an exponent is none.
+_NUMBER: Final = re.compile(r"[\d.+-]{1,40}")
 _INCOME: Final = {
     "IncomeTaxExpenseBenefit", "OperatingIncomeLoss", "OperatingExpenses", "CostsAndExpenses", "NoninterestExpense",
 }  # fmt: skip
@@ -263,7 +267,11 @@ def _row_facts(
         scale = tags[0].get("scale") or "0"
         scaled = value.scaleb(int(scale) if re.fullmatch(r"-?\d{1,2}", scale) else 0)
         beside = _text(cells[place - 1]) if place else ""
-        negative = "(" in text or text.lstrip("$ ").startswith(("-", "−", "–")) or beside.endswith("(")
+        negative = (
+            _BRACKET.match(text) is not None
+            or text.lstrip("$ ").startswith(("-", "−", "–"))
+            or beside.endswith("(")
+        )
         facts.append(
             Fact(
                 kind=kind, table=table, row=row_number, label=label,
@@ -289,8 +297,9 @@ def _value(tag: Any) -> Decimal | None:
     if _WORDS.search(form):
         return Decimal(0) if text.lower() in ("no", "none", "nil", "zero") else None
     text = text.replace(".", "").replace(",", ".") if _COMMA.search(form) else text.replace(",", "")
+    if not _NUMBER.fullmatch(text):
+        return None
     try:
-        value = Decimal(text)
+        return Decimal(text)
     except InvalidOperation:
         return None
-    return value if value.is_finite() else None

@@ -19,7 +19,7 @@ from doyen_schemas import DoyenError
 
 
 def evaluate_file(data: Path, limit: int | None = None) -> dict[str, Any]:
-    """The figures of the ixbrl protocol over scans; about ten seconds a page. Raises FIN-012, FIN-013, FIN-014."""
+    """The figures of the ixbrl protocol over scans; about ten seconds a page. Raises FIN-001, FIN-012, FIN-013, DOC-018."""
     from doyen_finance.statements import parse
 
     scanned: list[Outcome] = []

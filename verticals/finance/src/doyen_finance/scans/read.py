@@ -35,22 +35,23 @@ def parse_scan(path: str | Path, pages: Sequence[int] | None = None) -> Report:
     Raises FIN-001 (no weights of the elements), FIN-011 (no statement found), FIN-032 (too many pages) and what ``doyen_documents.ocr.read_scan`` raises.
     """
     from doyen_documents.ocr import read_scan
+    from doyen_documents.ocr_image import image_count
     from doyen_documents.reader import file_bytes
     from doyen_finance import weights
     from doyen_finance.statements import tags
 
     started = time.monotonic()
     data = file_bytes(Path(path))
+    if (image_count(path) if pages is None else len(pages)) > MAX_PAGES:
+        raise DoyenError(
+            "FIN-032",
+            f"the scan has more than {MAX_PAGES} pages.",
+            "Name the pages to read, or split the file.",
+        )
     scanned: list[ScannedPage] = []
     for page in read_scan(path, pages):
         # Four hundred pages as pixels would take gigabytes.
         scanned.append(replace(page, image=page.image._replace(pixels=page.image.pixels[:0])))
-        if len(scanned) > MAX_PAGES:
-            raise DoyenError(
-                "FIN-032",
-                f"the scan has more than {MAX_PAGES} pages.",
-                "Name the pages to read, or split the file.",
-            )
     report = report_of(scanned, Path(path).name, hashlib.sha256(data).hexdigest(), started)
     statements = tags.tagged(report.statements, tags.load(weights.part(tags.PART)))
     return report.model_copy(

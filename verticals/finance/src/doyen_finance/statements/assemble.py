@@ -84,10 +84,18 @@ def statement_of(drafted: Draft, fallback: Units | None, known: frozenset[date] 
         flags.append("rotated_page")
     currency = _currency(drafted, flags)
     columns = _columns(drafted, known, flags)
+    of_column = {c.index: code for c in columns if (code := _only(currencies_of(c.label)))}
+    if len({*of_column.values(), *([currency] if currency else [])}) > 1:
+        flags.append("two_currencies")
     by_component = segment.title.kind == "equity" and all(column.period is None for column in columns)
     laid = list(_laid_rows(drafted, known, flags))
     rows = _rows(laid, segment.title.kind)
-    values = list(_values(laid, rows, columns, units, currency, segment.title.kind, by_component))
+    values = [
+        value.model_copy(update={"currency": of_column[value.column]})
+        if value.currency == currency and value.unit.startswith("currency") and value.column in of_column
+        else value
+        for value in _values(laid, rows, columns, units, currency, segment.title.kind, by_component)
+    ]
     if any(value.period is None for value in values):
         flags.append("period_unknown")
     return Statement(
@@ -95,6 +103,10 @@ def statement_of(drafted: Draft, fallback: Units | None, known: frozenset[date] 
         pages=pages, units=drafted.units_text[:300], currency=currency,
         columns=columns, rows=rows, values=tuple(values), flags=tuple(dict.fromkeys(flags)),
     )  # fmt: skip
+
+
+def _only(codes: set[str]) -> str | None:
+    return next(iter(codes)) if len(codes) == 1 else None
 
 
 def _currency(drafted: Draft, flags: list[str]) -> str | None:
@@ -262,10 +274,12 @@ def _values(
                 cell_unit = "shares"
             scale = {"currency": units.amounts, "shares": units.shares}.get(cell_unit, 1)
             value = number.value * scale if cell_unit != "percent" else number.value / 100
+            # A lone $ or ¥ says too little to overrule the headings.
+            money = number.currency if number.currency not in (None, "USD", "CNY") else currency
             period = own_period if by_component else _row_period(row, item.periods.get(column), kind)
             yield Value(
                 row=row.index, column=column, raw=cell.text, value=value, is_nil=number.is_nil, unit=cell_unit,
-                scale=scale, currency=None if cell_unit in ("shares", "percent") else currency, period=period,
+                scale=scale, currency=None if cell_unit in ("shares", "percent") else money, period=period,
                 box=_piece_box(cell, item.page),
             )  # fmt: skip
 

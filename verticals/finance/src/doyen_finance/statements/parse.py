@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from doyen_documents import sniff
-from doyen_documents.pdf import page_records
+from doyen_documents.pdf import ERRORS, page_records
 from doyen_documents.reader import file_bytes
 from doyen_documents.tables.model import Word
 from doyen_finance import weights
@@ -72,6 +72,9 @@ def read_statements(path: str | Path) -> Report:
     data = file_bytes(Path(path))
     if sniff.media_type(data, Path(path).suffix.lower()) != sniff.PDF:
         raise DoyenError("FIN-010", "the file is no PDF.", "Print the report to PDF.")
+    # PDFium mends a file that is cut short by dropping its last pages without a word.
+    if b"%%EOF" not in data[-16_384:]:
+        raise DoyenError(*ERRORS["truncated"])
     texts = page_texts(data)
     numbers = statement_pages(texts)
     pages = read_pages(data, numbers) if numbers else []
