@@ -137,6 +137,9 @@ def test_calculates_exactly_and_rounds_halves_up() -> None:
     assert rounded(Decimal("2.345")) == "2.35"
     assert rounded(Decimal("-0.001")) == "0"
     assert rounded(Decimal("1E+30")) == "1" + "0" * 30
+    product = calculate("product", [Decimal("9" * 40)] * 2)
+    assert product is not None
+    assert len(rounded(product)) == 80
 
 
 def test_candidates_hold_the_answers_of_each_kind() -> None:

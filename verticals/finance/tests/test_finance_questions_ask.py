@@ -112,3 +112,15 @@ def test_the_protocol_counts_and_scores(tmp_path: Path) -> None:
     assert figures["by_answer_type"]["arithmetic"] == {"n": 1, "em": 1.0, "f1": 1.0}
     assert figures["ci95"]["em"] is not None
     assert evaluate_file(path, limit=1)["n"] == 1
+
+    no_values = {
+        **entry,
+        "table": {"uid": "words", "table": [["Place", "Registered"], ["Company", "Delaware"]]},
+    }
+    no_table = {**entry, "table": {"uid": "none", "table": []}, "paragraphs": []}
+    odd = {**question(4, " ", None, "span", ""), "scale": None, "facts": [], "mapping": {}}
+    del odd["derivation"], odd["answer_from"]
+    path.write_text(json.dumps([entry, no_values, no_table, {**entry, "questions": [odd]}]), encoding="utf-8")
+    figures = evaluate_file(path)
+    assert figures["n"] == 10
+    assert figures["refused"] >= 4

@@ -33,6 +33,9 @@ from doyen_finance.questions.tables import read_table
         (["x"], "span", "", None, "", 0, 0.0),
         (["x"], "span", "", [], "", 0, 0.0),
         ([], "span", "", ["x"], "", 0, 0.0),
+        (None, "span", "", ["x"], "", 0, 0.0),
+        ("Delaware", "span", "", ["Delaware"], "", 1, 1.0),
+        ("three", "count", "", ["3"], "", 0, 0.0),
     ],
 )  # fmt: skip
 def test_exact_match_and_f1(

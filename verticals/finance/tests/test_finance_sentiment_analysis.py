@@ -88,6 +88,7 @@ def test_sentences_do_not_end_at_abbreviations() -> None:
 def test_hostile_texts_take_time_in_proportion_to_their_length() -> None:
     began = time.monotonic()
     sentences("A." * 100_000 + " \n" * 100_000 + "$" * 100_000)
+    sentences("Acme" + " " * 300_000 + "Bolt")
     assert time.monotonic() - began < 5
 
 
@@ -115,6 +116,18 @@ def test_a_class_may_be_absent_from_a_file(tmp_path: Path) -> None:
     assert found["n"] == 3
     assert found["accuracy"] == pytest.approx(1)
     assert 0 <= found["ci95"]["accuracy"][0] <= found["ci95"]["accuracy"][1] <= 1
+
+
+def test_nothing_to_measure_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "dev.jsonl"
+    rows = [
+        {"title": "No name", "entities": []},
+        {"title": "Acme up", "entities": [{"name": "Acme", "sentiment": "positive"}]},
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    with pytest.raises(DoyenError) as error:
+        measure("sentfin", path, limit=1)
+    assert error.value.code == "FIN-041"
 
 
 def test_sentfin_is_measured_by_entity_with_the_spans_beside(tmp_path: Path) -> None:

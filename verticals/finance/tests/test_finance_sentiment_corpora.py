@@ -57,6 +57,36 @@ def test_phrasebank_lines_are_latin_1_and_the_last_at_sign_parts(tmp_path: Path)
     assert flags.unreadable == 1
 
 
+def test_lines_end_at_line_feeds_alone(tmp_path: Path) -> None:
+    path = tmp_path / "sentences.txt"
+    path.write_bytes(b"Profit rose \x85 again .@positive\r\nFlat .@neutral\n")
+    targets, flags = read_phrasebank(path)
+    assert [(t.text, t.label) for t in targets] == [("Profit rose \x85 again .", 2), ("Flat .", 1)]
+    assert not any(flags)
+    row = {"title": "Acme\u2028up", "entities": [{"name": "Acme", "sentiment": "positive"}]}
+    half = '{"title": "Acme \\ud800", "entities": [{"name": "Acme", "sentiment": "positive"}]}'
+    path = tmp_path / "dev.jsonl"
+    path.write_text(
+        f"\ufeff{json.dumps(row, ensure_ascii=False)}\n{half}\n{'[' * 100_000}\n", encoding="utf-8"
+    )
+    headlines, flags = read_sentfin(path)
+    assert [h.title for h in headlines] == ["Acme\u2028up"]
+    assert flags.unreadable == 2
+
+
+def test_a_byte_order_mark_hides_no_column_and_a_broken_archive_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tweets.csv"
+    path.write_text("text,label\nBolt rises,1\n", encoding="utf-8-sig")
+    assert [t.text for t in read_tfns(path)[0]] == ["Bolt rises"]
+    packed = bytearray(gzip.compress(b"text,label\n" + bytes(range(97, 123)) * 50))
+    packed[12:20] = b"\xff" * 8
+    broken = tmp_path / "tweets.csv.gz"
+    broken.write_bytes(packed)
+    with pytest.raises(DoyenError) as error:
+        read_tfns(broken)
+    assert error.value.code == "FIN-040"
+
+
 def test_sentfin_entities_are_found_where_the_headline_writes_them(tmp_path: Path) -> None:
     rows = [
         {"title": "Acme up, acme target raised", "entities": [{"name": "Acme", "sentiment": "positive"}]},

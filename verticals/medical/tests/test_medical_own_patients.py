@@ -71,6 +71,17 @@ def test_an_archive_is_read_like_a_folder(tmp_path: Path) -> None:
     assert not left_out
 
 
+def test_a_damaged_entry_of_an_archive_is_counted(tmp_path: Path) -> None:
+    archive = tmp_path / "store.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("a.json", json.dumps(packet()))
+        file.writestr("b.json", json.dumps(packet(id="damaged")))
+    archive.write_bytes(archive.read_bytes().replace(b"damaged", b"changed"))
+    cases, left_out = own_patients.read_store(archive, store.load_published().ontology)
+    assert len(cases) == 1
+    assert dict(left_out) == {"no phenopacket that can be read": 1}
+
+
 @pytest.mark.parametrize("kind", ["empty", "file", "unsolved"])
 def test_a_store_without_a_case_is_refused(tmp_path: Path, kind: str) -> None:
     path = write(tmp_path / "store", *([packet(None)] if kind == "unsolved" else []))

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import sys
+import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -118,7 +119,7 @@ def read(file: Path) -> Tensor:
     """The columns as (T, C), scaled by mean and deviation of the train part. Raises FIN-059."""
     try:
         values_TC = pd.read_csv(file).iloc[:, 1:].to_numpy(np.float64)
-    except (OSError, ValueError, UnicodeError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DoyenError(
             "FIN-059",
             f"{file.name} is no table of numbers ({type(error).__name__}).",

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from doyen_evaluation.resample import index_ci
 from doyen_finance import weights
 from doyen_finance.evaluate.tat_qa_metric import exact_match_and_f1
-from doyen_finance.questions.answer import answer, shipped
+from doyen_finance.questions.answer import Models, answer, shipped
 from doyen_finance.questions.calculate import CALCULATED, calculate, rounded
 from doyen_finance.questions.floor import floor_answer
 from doyen_finance.questions.model import Answer, Context
@@ -20,6 +20,10 @@ from doyen_finance.questions.numbers import numbers_within, read_number
 from doyen_finance.questions.store import read_config
 from doyen_finance.questions.tatqa import Item, read_items
 from doyen_finance.questions.training import digest
+from doyen_schemas import DoyenError
+
+if TYPE_CHECKING:
+    from doyen_finance.questions.selector import Selector
 
 DRAWS: Final = 1000
 
@@ -34,7 +38,7 @@ def evaluate_file(data: Path, limit: int | None = None) -> dict[str, Any]:
     trained = set(read_config(weights.part("questions"))["contexts"])
     models, selector = shipped()
     began = time.monotonic()
-    answers = [answer(item.question, item.context, models, selector) for item in items]
+    answers = [_answered(item, models, selector) for item in items]
     seconds = time.monotonic() - began
     unseen = np.array([digest(item.group) not in trained for item in items])
     result: dict[str, Any] = {"protocol": "tat-qa"}
@@ -49,6 +53,16 @@ def evaluate_file(data: Path, limit: int | None = None) -> dict[str, Any]:
         }
     result["seconds"] = round(seconds, 1)
     return result
+
+
+def _answered(item: Item, models: Models, selector: Selector) -> Answer:
+    """The answer; a question that is none, or too long, counts as refused and ends no run."""
+    try:
+        return answer(item.question, item.context, models, selector)
+    except DoyenError as error:
+        if error.code != "FIN-082":
+            raise
+        return Answer(None, "", "", 0.0, reason=error.message)
 
 
 def _figures(items: Sequence[Item], answers: Sequence[Answer]) -> dict[str, Any]:

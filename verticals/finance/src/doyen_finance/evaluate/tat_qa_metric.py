@@ -31,9 +31,9 @@ def exact_match_and_f1(
     if not predicted:
         return 0.0, 0.0
     if kind in ("span", "multi-span"):
-        truths = [str(part) for part in gold]
+        truths = [str(part) for part in (gold if isinstance(gold, list) else [gold]) if part is not None]
     else:
-        truths = [str(int(gold)) if kind == "count" else str(gold)]
+        truths = [_count(gold) if kind == "count" else str(gold)]
     if not truths:
         return 0.0, 0.0
     truth = _normalised(_joined(truths, gold_scale))
@@ -45,6 +45,13 @@ def exact_match_and_f1(
     # The authors take the greatest pair, so exact match decides before F1.
     exact, f1 = max((float(p == truth), _f1(p, truth)) for p in map(_normalised, strings))
     return exact, exact if kind in ("arithmetic", "count") else f1
+
+
+def _count(gold: Any) -> str:
+    try:
+        return str(int(gold))
+    except (TypeError, ValueError):  # the authors' own script ends here
+        return str(gold)
 
 
 def is_number(text: str) -> bool:

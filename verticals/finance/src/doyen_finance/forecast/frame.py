@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -51,7 +52,7 @@ def read_csv(path: Path) -> pd.DataFrame:
     """
     try:
         frame = pd.read_csv(path, nrows=MOST_ROWS + 1)
-    except (OSError, ValueError, UnicodeError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DoyenError(
             "FIN-050",
             f"{path.name} cannot be read as CSV ({type(error).__name__}).",

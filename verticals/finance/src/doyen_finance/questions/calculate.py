@@ -42,7 +42,7 @@ def calculate(operation: str, operands: Sequence[Decimal]) -> Decimal | None:
 def rounded(value: Decimal) -> str:
     """To two places, halves away from zero, without trailing zeros, as reports round."""
     with localcontext() as context:
-        context.prec = 60
+        context.prec = 100  # a product or share of the longest numbers that are read, with two decimals
         text = format(value.quantize(Decimal("0.01"), rounding=ROUND_HALF_UP), "f")
     text = text.rstrip("0").rstrip(".")
     return "0" if text in ("-0", "") else text

@@ -133,7 +133,7 @@ class Selector(nn.Module):
             member_LT = (owner_T[None] == torch.arange(len(item.places))[:, None]).float()
             means_LD = (member_LT @ h_TD[: len(item.ids)]) / member_LT.sum(1, keepdim=True).clamp(min=1.0)
             joined = torch.cat([means_LD, h_TD[0].expand(len(item.places), -1)], dim=-1)
-            by_row = torch.tensor([kind == "row" for kind, _ in item.places])
+            by_row = torch.tensor([kind == "row" for kind, _ in item.places], dtype=torch.bool)
             logits_L = torch.where(
                 by_row, self.heads["rows"](joined).squeeze(-1), self.heads["columns"](joined).squeeze(-1)
             )

@@ -41,7 +41,7 @@ def sentences_of(paragraphs: Sequence[str]) -> list[Sentence]:
     for number, text in enumerate(paragraphs):
         start = 0
         for match in _END.finditer(text):
-            if _ABBREVIATION.search(text[: match.start()]):
+            if _ABBREVIATION.search(text[max(0, match.start() - 12) : match.start()]):
                 continue
             found.append(Sentence(number, start, match.start()))
             start = match.end()

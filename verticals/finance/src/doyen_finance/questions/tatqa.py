@@ -5,11 +5,12 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from doyen_finance.questions.model import Context
+from doyen_finance.questions.model import Context, Table
 from doyen_finance.questions.tables import read_table
 from doyen_schemas import DoyenError
 
@@ -55,21 +56,23 @@ def read_items(path: Path, limit: int | None = None) -> list[Item]:
             raise ValueError("size")
         for entry in json.loads(raw):
             paragraphs = sorted(entry["paragraphs"], key=lambda p: int(p["order"]))
-            table = read_table(entry["table"]["table"])
+            table = _table(entry["table"]["table"])
             context = Context(table, tuple(str(p["text"]) for p in paragraphs))
             group = str(entry["table"]["uid"])
             for q in entry["questions"]:
                 gold = Gold(
                     q["answer"],
-                    q["answer_type"],
-                    q["answer_from"],
-                    q["scale"] or "",
-                    q.get("derivation") or "",
+                    str(q["answer_type"]),
+                    str(q.get("answer_from") or ""),
+                    str(q.get("scale") or ""),
+                    str(q.get("derivation") or ""),
                 )
                 found.append(Item(str(q["uid"]), group, str(q["question"]), context, gold))
                 if limit is not None and len(found) >= limit:
                     return found
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RecursionError, zlib.error,
+    ) as error:  # fmt: skip
         raise DoyenError(
             "FIN-080",
             f"{path.name} cannot be read as TAT-QA, after {len(found)} questions ({type(error).__name__}).",
@@ -78,3 +81,11 @@ def read_items(path: Path, limit: int | None = None) -> list[Item]:
     if not found:
         raise DoyenError("FIN-080", f"{path.name} has no question.", "Give a TAT-QA file with gold answers.")
     return found
+
+
+def _table(grid: Any) -> Table:
+    """The table, or one without cells where there is none that can be read: its questions still count."""
+    try:
+        return read_table(grid)
+    except DoyenError:
+        return Table((), (), ())

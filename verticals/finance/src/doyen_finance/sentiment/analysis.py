@@ -18,7 +18,7 @@ from doyen_schemas import DoyenError
 MAX_CHARS: Final = 400_000
 MAX_SENTENCES: Final = 4_000
 # A sentence ends at . ! ? before white space and a capital, digit, quote or cashtag, or at a line's end.
-_END: Final = re.compile(r"(?<=[.!?])[\"'”’)]*\s+(?=[\"'“‘($]?[A-Z0-9$])|\s*\n\s*")
+_END: Final = re.compile(r"(?<=[.!?])[\"'”’)]*\s+(?=[\"'“‘($]?[A-Z0-9$])|(?<!\s)\s*\n\s*")
 _ABBREVIATION: Final = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|Inc|Corp|Co|Ltd|Rs|No|vs|St|Jr|Sr|U\.S|U\.K|approx|est|adj|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept|Sep|Oct|Nov|Dec)|\b[A-Z])\.$"
 )

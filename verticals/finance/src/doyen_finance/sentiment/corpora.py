@@ -8,6 +8,7 @@ import io
 import json
 import math
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -56,7 +57,7 @@ class Flags(NamedTuple):
 
 def read_tfns(path: Path) -> tuple[list[Target], Flags]:
     """Tweets of a CSV with ``text`` and ``label`` (0 bearish, 1 bullish, 2 neutral). Raises FIN-040, FIN-041."""
-    reader = csv.DictReader(io.StringIO(_content(path, "utf-8")))
+    reader = csv.DictReader(io.StringIO(_content(path, "utf-8-sig")))
     if not {"text", "label"} <= set(reader.fieldnames or ()):
         raise _malformed(path, f"columns are {list(reader.fieldnames or ())[:6]}, not text and label")
     rows = []
@@ -71,7 +72,7 @@ def read_tfns(path: Path) -> tuple[list[Target], Flags]:
 def read_phrasebank(path: Path) -> tuple[list[Target], Flags]:
     """Sentences of ``sentence@label`` lines, Latin-1. Raises FIN-040, FIN-041."""
     rows = []
-    for line in _content(path, "latin-1").splitlines():
+    for line in _lines(path, "latin-1"):
         if not line.strip():
             continue
         sentence, at, label = line.rpartition("@")
@@ -88,7 +89,7 @@ def read_sentfin(path: Path) -> tuple[list[Headline], Flags]:
     """
     headlines, seen = [], set[str]()
     empty = unreadable = duplicates = unlocated = 0
-    for line in _content(path, "utf-8").splitlines():
+    for line in _lines(path, "utf-8-sig"):
         if not line.strip():
             continue
         try:
@@ -96,7 +97,8 @@ def read_sentfin(path: Path) -> tuple[list[Headline], Flags]:
             title, entities = row["title"], row["entities"]
             if not isinstance(title, str | None) or not isinstance(entities, list):
                 raise TypeError("title is no text or entities no list")
-        except (ValueError, KeyError, TypeError):
+            (title or "").encode()  # JSON can escape half a character, which is no text
+        except (ValueError, KeyError, TypeError, RecursionError):
             unreadable += 1
             continue
         if not title or not title.strip():
@@ -198,11 +200,16 @@ def _kept(path: Path, rows: Sequence[tuple[str, int | None]]) -> tuple[list[Targ
     return kept, Flags(empty, unreadable, duplicates)
 
 
+def _lines(path: Path, encoding: str) -> list[str]:
+    """The lines, parted at line feeds alone: Latin-1's 0x85 and JSON's U+2028 stand inside sentences."""
+    return _content(path, encoding).split("\n")
+
+
 def _content(path: Path, encoding: str) -> str:
     try:
         raw = path.read_bytes()
         return (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode(encoding)
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise DoyenError(
             "FIN-040",
             f"{path.name} cannot be read ({type(error).__name__}).",

@@ -25,6 +25,7 @@ from doyen_finance.sentiment.corpora import (
     split,
 )
 from doyen_finance.sentiment.scoring import Model, default_model, encoder, probabilities, require
+from doyen_schemas import DoyenError
 
 DRAWS: Final = 1000
 PROTOCOLS: Final = ("sentfin", "tfns", "phrasebank")
@@ -53,6 +54,11 @@ def measure(
         targets, flags = (read_tfns if protocol == "tfns" else read_phrasebank)(data)
         targets = (split(targets)[1] if dev else targets)[:limit]
         groups = list(range(len(targets)))
+    if not targets:
+        raise DoyenError(
+            "FIN-041", f"{data.name} has nothing to measure among the texts asked for.",
+            "Raise --limit, or leave --dev out.",
+        )  # fmt: skip
     began = time.monotonic()
     p_NC = probabilities(targets, chosen)
     seconds = time.monotonic() - began

@@ -11,6 +11,7 @@ import re
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,7 +108,15 @@ def _files(path: Path) -> Iterator[bytes]:
         )
         _check_number(path, len(entries))
         for entry in entries:
-            yield archive.read(entry) if entry.file_size <= MOST_CHARACTERS else b""
+            yield _read(archive, entry)
+
+
+def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    """An entry's content; nothing where it is too large, encrypted or damaged."""
+    try:
+        return archive.read(entry) if entry.file_size <= MOST_CHARACTERS else b""
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError):
+        return b""
 
 
 def _check_number(path: Path, number: int) -> None:
