@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from datetime import date
 
 import pytest
@@ -24,6 +25,12 @@ from doyen_finance.statements.units import Units, currencies_of, units_of
         ("Example Corp. Consolidated Statements of Cash Flows", "cash_flow"),
         ("Consolidated Statements of Comprehensive Income/(Loss)", "comprehensive"),
         ("STOCKHOLDERS’ EQUITY STATEMENTS", "equity"),
+        ("Consolidated Statements of Operations and Comprehensive (Loss) Income", "income"),
+        ("Consolidated Statements of Income/(Loss)", "income"),
+        ("Consolidated Statements of Net Loss", "income"),
+        ("Consolidated Statements of Stockholders’ (Deficit) Equity", "equity"),
+        ("Consolidated Statements of Condition", "balance"),
+        ("综合财务状况表", "balance"),
         ("Consolidated Statements of Redeemable Noncontrolling Interests and Equity", "equity"),
         ("二、合并资产负债表", "balance"),
         ("合并及母公司利润表", "income"),
@@ -53,6 +60,12 @@ NO_TITLES = (
 )  # fmt: skip
 
 
+def test_a_hostile_title_is_told_in_time() -> None:
+    started = time.process_time()
+    assert title_of("Balance sheets" + " in a" * 28 + "!") is None
+    assert time.process_time() - started < 2
+
+
 @pytest.mark.parametrize("line", NO_TITLES)
 def test_no_titles(line: str) -> None:
     assert title_of(line) is None
@@ -68,6 +81,10 @@ def test_ends() -> None:
     ("heading", "units"),
     [
         ("(In millions, except per share data)", Units(10**6, 10**6)),
+        ("Thousands of U.S. dollars", Units(1000, 1000)),
+        ("€ million", Units(10**6, 10**6)),
+        ("RMB’000", Units(1000, 1000)),
+        ("In 000s", Units(1000, 1000)),
         ("(in thousands, except share and per share data)", Units(1000, 1)),
         ("(In millions, except number of shares, which are reflected in thousands, and per-share amounts)", Units(10**6, 1000)),
         ("(Dollars in millions)", Units(10**6, 10**6)),

@@ -13,17 +13,18 @@ _COMPANY: Final = r"(?:.{2,60}?\b(?:inc|corp|corporation|company|co|ltd|limited|
 _BEFORE: Final = (
     r"(?:(?:unaudited|audited|condensed|consolidated|combined|interim|group|summary|the|and|company) )*"
 )
-_AFTER: Final = r"(?: for the .*| (?:as of|as at|at) .*| of financial condition|[ ,]+\(?(?:unaudited|continued|concluded|loss(?:es)?|deficits?|(?:(?:us |u\.s\. )?(?:dollars?|amounts|\$) |shares )?in (?:us |u\.s\. )?[\w$ ,-]+)\)?)*"
+# So few additions, because without a bound a hostile line is matched in exponential time.
+_AFTER: Final = r"(?: for the .*| (?:as of|as at|at) .*| of financial condition|[ ,]+\(?(?:unaudited|continued|concluded|loss(?:es)?|deficits?|(?:(?:us |u\.s\. )?(?:dollars?|amounts|\$) |shares )?in (?:us |u\.s\. )?[\w$ ,-]+)\)?){0,4}"
 _ENGLISH: Final[dict[Kind, str]] = {
     "cash_flow": r"(?:statements? of (?:consolidated )?cash ?flows?|cash ?flows? statements?)",
-    "comprehensive": r"statements? of (?:consolidated )?(?:other )?comprehensive (?:\(loss\) )?(?:income|loss|earnings)(?: \(loss(?:es)?\)|/\(?loss\)?| and loss)?|comprehensive income statements?",
+    "comprehensive": r"statements? of (?:consolidated )?(?:other |total )?comprehensive (?:\(loss\)[ /])?(?:income|loss|earnings)(?: \(loss(?:es)?\)|/\(?loss\)?| and loss)?|comprehensive income statements?",
     "equity": (
         r"statements? of (?:consolidated )?(?:changes? in )?(?:consolidated )?(?:total )?(?:(?:redeemable|convertible|non-?controlling|preferred|stock|interests?|temporary|mezzanine) |and )*"
-        r"(?:(?:stock|share|sharehold|stockhold|shareown|own|partn|memb)\w*['’]? ?)?(?:equity|deficit|investment|capital)(?: and .*| \(deficits?\)| \(deficiency\))?"
+        r"(?:(?:stock|share|sharehold|stockhold|shareown|own|partn|memb)\w*['’]? ?)?(?:\(deficit\)[ /])?(?:equity|deficit|investment|capital)(?: and .*| \(deficits?\)| \(deficiency\))?"
         r"|statements? of changes in (?:stock|share)\w*['’]? .*|(?:stock|share)holders['’]? equity statements?"
     ),
-    "balance": r"(?:balance sheets?|(?<=consolidated )financial position|statements? of (?:consolidated )?(?:financial (?:condition|position)|assets and liabilities))",
-    "income": r"(?:statements? of (?:consolidated )?(?:net )?(?:\(loss\) )?(?:operations|income|earnings|profit (?:or|and) loss)(?: and (?:other )?comprehensive (?:income|loss|earnings))?(?: \(loss(?:es)?\))?|income statements?|profit and loss accounts?|(?<=consolidated )results of operations)",
+    "balance": r"(?:balance sheets?|(?<=consolidated )financial position|statements? of (?:consolidated )?(?:(?:financial )?condition|financial position|assets and liabilities))",
+    "income": r"(?:statements? of (?:consolidated )?(?:net )?(?:\(loss\)[ /])?(?:operations|income|earnings|loss(?:es)?|profit (?:or|and) loss)(?: and (?:other |total )?comprehensive (?:\(loss\)[ /])?(?:income|loss|earnings)| and (?:retained|reinvested) earnings)?(?:[ /]\(loss(?:es)?\))?|(?:income|earnings) statements?|profit and loss accounts?|(?<=consolidated )results of operations)",
 }  # fmt: skip
 _TITLES: Final = {
     kind: re.compile(rf"{_COMPANY}{_BEFORE}(?:{pattern}){_AFTER}", re.IGNORECASE)
@@ -31,7 +32,7 @@ _TITLES: Final = {
 }
 _NUMBERING: Final = r"(?:第?[一二三四五六七八九十\d]+[、.．节 ]|[（(][一二三四五六七八九十\d]+[)）])?\s*"
 _CHINESE: Final = re.compile(
-    rf"{_NUMBERING}(?P<scope>合并(?:及(?:母)?公司)?|母公司|公司|本?集团)?(?:年初至报告期末|本报告期|年度|中期|本?年|\d+年(?:度|\d+[-—]\d+月)?)?"
+    rf"{_NUMBERING}(?P<scope>合并(?:及(?:母)?公司)?|综合|母公司|公司|本?集团)?(?:年初至报告期末|本报告期|年度|中期|本?年|\d+年(?:度|\d+[-—]\d+月)?)?"
     r"(?P<name>资产负债表|财务状况表|利润表|损益表|综合收益表|现金流量表|所有者权益变动表|股东权益变动表|权益变动表)"
     r"(?:[（(]续[表一二三四五]?[)）]|[-—]?续)?"
 )

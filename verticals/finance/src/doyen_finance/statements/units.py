@@ -9,8 +9,9 @@ from typing import Final
 from doyen_finance.statements.numbers import MULTIPLIERS
 
 _SCALE: Final = re.compile(
-    r"\b(?:in|\$|usd|us\$|€|£|rmb|dollars?|amounts?|expressed|stated)\s*(?:in |of )?(?:u\.?s\.? |us |canadian )?(?:\$|dollars|euros?|€|£|rmb|usd|eur|gbp)?\s*(?:in )?"
-    r"(?P<scale>thousands?|millions?|billions?)|\((?P<bare>thousands?|millions?|billions?)\b|(?P<marks>[$€£]\s?(?:000s?|m|bn)\b|000['’]s)"
+    r"(?:\b(?:in|usd|us\$|rmb|dollars?|amounts?|expressed|stated)|[$€£])\s*(?:in |of )?(?:u\.?s\.? |us |canadian )?(?:\$|dollars|euros?|€|£|rmb|usd|eur|gbp)?\s*(?:in )?"
+    r"(?P<scale>thousands?|millions?|billions?)|\((?P<bare>thousands?|millions?|billions?)\b|\b(?P<of>thousands|millions|billions) of (?:u\.?s\.? |us |canadian )?(?:dollars|euros?|rmb|renminbi|yen|pounds)"
+    r"|(?P<marks>[$€£]\s?(?:000s?|m|bn)\b|000['’]s|\bin 000s?\b|(?:[$€£]|\b(?:rmb|usd|hkd|eur|gbp|cny))\s?['’‘]000s?\b)"
     r"|单位[:：]?\s*(?:人民币|美元|港币)?(?P<zh>亿|百万|万|千)?元|[(（](?:人民币|美元|港币)?(?P<zh2>亿|百万|万|千)元",
     re.IGNORECASE,
 )
@@ -44,7 +45,7 @@ def units_of(text: str) -> Units | None:
     found = _SCALE.search(text)
     if found is None:
         return None
-    word = found["scale"] or found["bare"]
+    word = found["scale"] or found["bare"] or found["of"]
     if word:
         amounts = MULTIPLIERS[word.lower()]
     elif found["marks"]:
