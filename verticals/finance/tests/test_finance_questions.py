@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -179,6 +180,11 @@ def test_sentences_and_clauses() -> None:
     spans = {text[a:b] for a, b in clauses(text, sentences[2])}
     assert "1,200" in spans
     assert "1" not in spans
+    began = time.monotonic()
+    for hostile in ("a of b " * 2_800, f"Paid in{' ' * 19_000}cash"):
+        for sentence in sentences_of([hostile]):
+            clauses(hostile, sentence)
+    assert time.monotonic() - began < 2
 
 
 def test_units_of_captions() -> None:
@@ -228,7 +234,7 @@ def test_text_of_the_table_gives_no_orders() -> None:
     assert [cited.text for cited in got.citations] == ["$1,496.5", "$1,202.9"]
 
 
-@pytest.mark.parametrize("question", ["", "   ", "x" * 2001])
+@pytest.mark.parametrize("question", ["", "   ", "x" * 2001, "Sales \ud800 in 2019?"])
 def test_refuses_no_question(question: str) -> None:
     with pytest.raises(DoyenError) as error:
         answering.check_question(question)
@@ -286,6 +292,9 @@ def test_reads_tables_as_csv_and_json(tmp_path: Path) -> None:
     )
     assert read_contexts(csv)[0].table.rows == CONTEXT.table.rows
     assert read_contexts(plain)[0] == CONTEXT
+    plain.write_text('{"table": [["Sales \\ud800", "1"]], "paragraphs": ["Half \\udc00."]}', encoding="utf-8")
+    assert read_contexts(plain)[0].table.rows[0].label == "Sales ?"
+    assert read_contexts(plain)[0].paragraphs == ("Half ?.",)
 
 
 @pytest.mark.parametrize(

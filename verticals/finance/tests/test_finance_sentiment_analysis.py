@@ -41,6 +41,7 @@ def test_a_named_entity_is_judged_at_every_place_of_a_document() -> None:
     assert [text[s.start : s.end] for s in found.sentences][1:] == [
         "Analysts had expected less.", "Acme raised its dividend.",
     ]  # fmt: skip
+    assert analyse("Acme\ud800 soars on record profit", "Acme").entities[0].name == "Acme"
 
 
 @pytest.mark.parametrize(

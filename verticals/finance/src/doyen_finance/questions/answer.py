@@ -17,6 +17,7 @@ from doyen_finance.questions.linear import LinearModel, question_signs, scale_si
 from doyen_finance.questions.model import Answer, Cell, Citation, Context, Program, Span, Table
 from doyen_finance.questions.ranker import Ranker
 from doyen_finance.questions.spans import Sentence, best_sentences, sentences_of
+from doyen_finance.questions.tables import whole
 from doyen_finance.questions.words import ASKING, Question, content, read_question
 from doyen_schemas import DoyenError
 
@@ -126,12 +127,18 @@ def paragraphs_to_read(text: str, context: Context, families: Mapping[str, float
 
 
 def check_question(text: str) -> None:
-    """Raises FIN-082 for an empty question or one of more than 2,000 characters."""
+    """Raises FIN-082 for an empty question, one of more than 2,000 characters or with half characters."""
     if not text.strip() or len(text) > MAX_QUESTION:
         raise DoyenError(
             "FIN-082",
             f"the question has {len(text.strip())} characters; 1 to {MAX_QUESTION} are read.",
             "Ask one question in a sentence.",
+        )
+    if text != whole(text):
+        raise DoyenError(
+            "FIN-082",
+            "the question has halves of characters (lone surrogates).",
+            "Write it in plain Unicode.",
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from doyen_finance.questions.model import Context, Place
-from doyen_finance.questions.tables import read_table
+from doyen_finance.questions.tables import read_table, whole
 from doyen_schemas import DoyenError
 
 if TYPE_CHECKING:
@@ -99,4 +99,4 @@ def _of_json(content: Any) -> list[Context]:
         raise ValueError("no rows")
     texts = [str(p["text"]) if isinstance(p, dict) else str(p) for p in paragraphs[:MAX_PARAGRAPHS]]
     grid = [["" if cell is None else str(cell) for cell in row] for row in content]
-    return [Context(read_table(grid), tuple(text[:MAX_CHARACTERS] for text in texts))]
+    return [Context(read_table(grid), tuple(whole(text[:MAX_CHARACTERS]) for text in texts))]

@@ -20,7 +20,7 @@ _START: Final = re.compile(
     r"attributable to|driven by|result of|related to|refers? to|reflects?|provides?|has|have|had|not|the|a|an|upon|until|after|before|into|against|between))\s+"
 )
 _STOP: Final = re.compile(
-    r"(?=[;:()])|(?=,(?!\d{3}))|(?=\.?$)|(?=\.\s)|\s+(?=(?:and|or|as|in|for|of|at|to|on|by|from|with|during|which|that|compared|due|because|if|"
+    r"(?=[;:()])|(?=,(?!\d{3}))|(?=\.?$)|(?=\.\s)|(?<!\s)\s+(?=(?:and|or|as|in|for|of|at|to|on|by|from|with|during|which|that|compared|due|because|if|"
     r"when|is|are|was|were|has|have|than|under|per|related|offset|partially|primarily|while|until|through|over|but|will|may)\b)"
 )
 
@@ -70,11 +70,13 @@ def clauses(text: str, sentence: Sentence) -> list[tuple[int, int]]:
     starts = [0, *(match.end() for match in _START.finditer(line))]
     stops = sorted({match.start() for match in _STOP.finditer(line)} | {whole[1]})
     ranges = {whole, *numbers_within(line)}
-    near = [(start, stop) for start in starts for stop in stops if stop > start]
-    # A full stretch to the sentence's end comes first, then the short ones.
-    near.sort(key=lambda pair: (pair[1] != whole[1], pair[1] - pair[0]))
-    for pair in near:
+    # A full stretch to the sentence's end comes first, then the short ones: all pairs only where few starts leave room.
+    for ends in ([whole[1]], [stop for stop in stops if stop != whole[1]]):
         if len(ranges) >= MAX_CLAUSES:
             break
-        ranges.add(pair)
+        near = [(start, stop) for start in starts for stop in ends if stop > start]
+        for pair in sorted(near, key=lambda pair: pair[1] - pair[0]):
+            if len(ranges) >= MAX_CLAUSES:
+                break
+            ranges.add(pair)
     return [(sentence.start + a, sentence.start + b) for a, b in sorted(ranges) if line[a:b].strip()]

@@ -32,7 +32,8 @@ def read_table(grid: Sequence[Sequence[str]], place: Place | None = None) -> Tab
             "Split the table.",
         )
     cells = tuple(
-        tuple(" ".join(str(text)[:MAX_CELL_CHARACTERS].split()) for text in row) + ("",) * (width - len(row))
+        tuple(" ".join(whole(str(text)[:MAX_CELL_CHARACTERS]).split()) for text in row)
+        + ("",) * (width - len(row))
         for row in grid
     )
     first = _first_value_row(cells)
@@ -77,6 +78,11 @@ def read_table(grid: Sequence[Sequence[str]], place: Place | None = None) -> Tab
         own = tuple(years_of(" ".join(cells[h][column] for h in headers[0])))
         columns.append(Column(column, header, levels, own or tuple(years_of(header))))
     return Table(cells, tuple(rows), tuple(columns), place or Place())
+
+
+def whole(text: str) -> str:
+    """The text with "?" for each half of a character, which JSON can escape and nothing can print."""
+    return text.encode("utf-8", errors="replace").decode()
 
 
 def _first_value_row(cells: tuple[tuple[str, ...], ...]) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from doyen_finance.questions.model import Context, Table
-from doyen_finance.questions.tables import read_table
+from doyen_finance.questions.tables import read_table, whole
 from doyen_schemas import DoyenError
 
 TEST_SHARE: Final = 5
@@ -57,7 +57,7 @@ def read_items(path: Path, limit: int | None = None) -> list[Item]:
         for entry in json.loads(raw):
             paragraphs = sorted(entry["paragraphs"], key=lambda p: int(p["order"]))
             table = _table(entry["table"]["table"])
-            context = Context(table, tuple(str(p["text"]) for p in paragraphs))
+            context = Context(table, tuple(whole(str(p["text"])) for p in paragraphs))
             group = str(entry["table"]["uid"])
             for q in entry["questions"]:
                 gold = Gold(

@@ -90,6 +90,8 @@ def analyse(text: str, entity: str | None = None, model: Model | str | None = No
             "FIN-043", f"the text has {len(text):,} characters, more than {MAX_CHARS:,}.",
             "Give its parts one after the other.",
         )  # fmt: skip
+    # Half a character, which JSON can escape, stands for itself in no output: it reads "?", at the same place.
+    text = text.encode("utf-8", errors="replace").decode()
     places = sentences(text)
     flags = _flags(text, places)
     places = places[:MAX_SENTENCES]

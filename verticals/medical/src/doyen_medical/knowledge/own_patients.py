@@ -1,7 +1,7 @@
 """The user's own solved cases: a store of phenopackets becomes patients that the ranking learns its diseases from.
 
-Kept in the knowledge folder as numbers (findings, sex, age, disease) without any text. No figure of
-``doyen medical evaluate`` rests on them.
+Kept in the knowledge folder: findings, sex and age as numbers, the disease's code and its name as the store writes it,
+and PMIDs; no other text and no id of a patient. No figure of ``doyen medical evaluate`` rests on them.
 """
 
 from __future__ import annotations
