@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from doyen_documents import pdf, read
@@ -300,8 +300,14 @@ def _record(lines: list[tuple[list[str], float, float]]) -> dict[str, Any]:
     return {"width": 900.0, "height": 792.0, "needs_ocr": False, "words": {"0": words}}
 
 
+def _short(*lines: list[str]) -> list[tuple[list[str], float, float]]:
+    return [(words, 40.0, 1.0) for words in lines]
+
+
 @settings(deadline=None)
 @given(st.lists(_page, min_size=1, max_size=6))
+# The middle page is running lines alone: its break must not be told twice.
+@example([_short(["0"], ["0", "0"]), _short(["0"], ["0"]), _short(["0"], ["0", "0"])])
 def test_every_word_keeps_its_text_box_and_page(pages: list[list[tuple[list[str], float, float]]]) -> None:
     records = [_record(page) for page in pages]
     document = build(records, "0" * 64, "made.pdf")

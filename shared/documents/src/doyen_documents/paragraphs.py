@@ -73,7 +73,8 @@ def to_pieces(sheets: Sequence[Sheet]) -> list[Piece]:
                 pieces += _line_pieces(line, number)
                 joint = joints[page, index]
             elif index < body[-1] if body else True:
-                if joint is not None:
+                # On a page without body the joint waits for the next one: the page's own break stands already.
+                if joint is not None and body:
                     pieces += _joint_pieces(pieces, joint, number)
                     joint = None
                 pieces.append(Piece(number, "", f"{line.text}\n", kind))
