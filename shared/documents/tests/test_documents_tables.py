@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -341,3 +342,15 @@ def test_a_page_full_of_words_and_rules_is_read_in_seconds() -> None:
     tables_of_words(words, 1, 612, 792, rules)
 
     assert time.monotonic() - started < 60
+
+
+def test_a_page_of_drawings_is_read_in_seconds() -> None:
+    words = line(100, (50, "Sales"), (200, "1,234"), (300, "1,100"))
+    dashes = [Rule(i * 7 % 600, i * 3.3 % 780, i * 7 % 600 + 2, i * 3.3 % 780) for i in range(10_000)]
+    strokes = [Rule(i * 5.1 % 600, i * 11 % 780, i * 5.1 % 600, i * 11 % 780 + 2) for i in range(10_000)]
+    mesh = [Rule(0, 4.0 * i, 612, 4.0 * i) for i in range(195)]
+    mesh += [Rule(4.0 * i, 0, 4.0 * i, 792) for i in range(150)]
+    for rules in (dashes + strokes, mesh):
+        started = time.process_time()
+        tables_of_words(words, 1, 612, 792, rules)
+        assert time.process_time() - started < 5

@@ -16,6 +16,9 @@ WALL: Final = 0.6
 # Rules that reach this far beyond the outermost crossing one leave an outer column or row open.
 OPEN: Final = 8.0
 MAX_SIDE: Final = 400
+# More is a drawing, and comparing all of it would take minutes a page.
+MAX_CELLS: Final = 20_000
+MAX_PAIRS: Final = 4_000_000
 
 
 class Lattice:
@@ -116,7 +119,9 @@ class Lattice:
 
 
 def find_lattices(level: Sequence[Rule], upright: Sequence[Rule]) -> list[Lattice]:
-    """The connected sets of crossing rules that draw at least two cells."""
+    """The connected sets of crossing rules that draw at least two cells; none on a page of drawings."""
+    if len(level) * len(upright) > MAX_PAIRS:
+        return []
     parent = list(range(len(level) + len(upright)))
 
     def root(index: int) -> int:
@@ -139,10 +144,8 @@ def find_lattices(level: Sequence[Rule], upright: Sequence[Rule]) -> list[Lattic
     for levels, uprights in groups.values():
         if len(levels) < 2 or not uprights:
             continue
-        if (
-            len(_places([r.x0 for r in uprights])) > MAX_SIDE
-            or len(_places([r.top for r in levels])) > MAX_SIDE
-        ):
+        wide, high = len(_places([r.x0 for r in uprights])), len(_places([r.top for r in levels]))
+        if max(wide, high) > MAX_SIDE or wide * high > MAX_CELLS:
             continue  # a drawing, not a table
         lattice = Lattice(levels, uprights)
         if len(lattice.xs) >= 2 and len(lattice.ys) >= 2 and len(lattice.xs) + len(lattice.ys) >= 5:
