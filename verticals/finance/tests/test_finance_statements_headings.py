@@ -71,6 +71,17 @@ def test_no_titles(line: str) -> None:
     assert title_of(line) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "months", "weeks"),
+    [
+        ("12 Weeks Ended", 3, 12), ("Sixteen weeks ended", 4, 16), ("24 weeks ended", 6, 24),
+        ("36 Weeks Ended", 8, 36), ("Thirteen Weeks Ended", 3, 13), ("53 weeks", 12, 53), ("12 Months Ended", 12, None),
+    ],
+)  # fmt: skip
+def test_weeks_are_no_months(text: str, months: int, weeks: int | None) -> None:
+    assert [(p.months, p.weeks) for p in phrases(text)] == [(months, weeks)]
+
+
 def test_ends() -> None:
     assert is_end("See accompanying Notes to Condensed Consolidated Financial Statements.")
     assert is_end("法定代表人：张三 主管会计工作负责人：李四")

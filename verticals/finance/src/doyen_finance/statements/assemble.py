@@ -162,7 +162,9 @@ def _period(time: ColumnTime, kind: Kind, known: frozenset[date]) -> Period | No
     if time.months is None:
         return None
     start = months_before(end, time.months)
-    if _by_weeks(known):
+    if time.weeks is not None:
+        start = end - timedelta(days=7 * time.weeks - 1)
+    elif _by_weeks(known):
         start = end - timedelta(days=round(time.months / 3) * 91 - 1)
     days = [day + timedelta(days=1) for day in known if day < end]
     near = [day for day in days if abs((day - start).days) <= NEAR_DAYS]
@@ -409,4 +411,4 @@ def _fill(time: ColumnTime, newest: int, end: date, known: frozenset[date]) -> C
     guess = months_before(end, 12 * (newest - time.year)) - timedelta(days=1)
     near = [day for day in known if abs((day - guess).days) <= NEAR_DAYS]
     day = min(near, key=lambda d: abs((d - guess).days)) if near else guess
-    return ColumnTime(time.months or 12, day.month, day.day, day.year, time.relative)
+    return ColumnTime(time.months or 12, day.month, day.day, day.year, time.relative, time.weeks)

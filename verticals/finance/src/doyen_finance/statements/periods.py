@@ -14,12 +14,12 @@ _MONTHS: Final = {name.lower(): n for n, name in enumerate(calendar.month_name) 
 } | {"sept": 9}  # fmt: skip
 _MONTH: Final = rf"(?P<month>{'|'.join(sorted(_MONTHS, key=len, reverse=True))})\.?"
 _COUNTS: Final = {
-    "three": 3, "six": 6, "nine": 9, "twelve": 12, "thirteen": 3, "twenty-six": 6, "thirty-nine": 9,
-    "fifty-two": 12, "fifty-three": 12, "3": 3, "6": 6, "9": 9, "12": 12, "13": 3, "26": 6, "39": 9, "52": 12, "53": 12,
-    "14": 3, "27": 6, "40": 9, "fourteen": 3,
+    "three": 3, "six": 6, "nine": 9, "twelve": 12, "thirteen": 13, "fourteen": 14, "sixteen": 16, "seventeen": 17,
+    "twenty-four": 24, "twenty-six": 26, "twenty-seven": 27, "twenty-eight": 28, "thirty-six": 36, "thirty-nine": 39,
+    "forty": 40, "fifty-two": 52, "fifty-three": 53,
 }  # fmt: skip
 _DURATION: Final = re.compile(
-    rf"(?P<count>{'|'.join(sorted(_COUNTS, key=len, reverse=True))})[ -]+(?:months?|weeks?)(?P<and>(?: periods?)?(?: ended| ending)?)"
+    rf"(?<![\w.,-])(?P<count>{'|'.join(sorted(_COUNTS, key=len, reverse=True))}|\d{{1,2}})[ -]+(?:months?|(?P<weeks>weeks?))(?P<and>(?: periods?)?(?: ended| ending)?)"
     r"|(?P<quarter>(?:fiscal )?quarters?(?: ended| ending)?)|(?P<year>(?:for the )?(?:fiscal )?years?[ -]*(?:ended|ending))"
     r"|(?P<zh>(?<!\d)1\s*[-—至~]\s*(?P<zh_month>3|6|9|12)\s*月|年度|半年度|第[一三]季度|前三季度)",
     re.IGNORECASE,
@@ -42,7 +42,7 @@ _RELATIVE: Final = re.compile(
 class Phrase:
     """A piece of a heading that says something about time, at ``[start, end)`` of its text.
 
-    ``months`` for a duration; ``month`` and ``day``, with ``year`` where it stands there; ``year`` alone; ``relative``
+    ``months`` for a duration, with ``weeks`` where it is counted in them; ``month`` and ``day``, with ``year`` where it stands there; ``year`` alone; ``relative``
     for the Chinese words of the current (0) and previous (-1) period.
     """
 
@@ -53,6 +53,7 @@ class Phrase:
     day: int | None = None
     year: int | None = None
     relative: int | None = None
+    weeks: int | None = None
 
 
 def phrases(text: str) -> Iterator[Phrase]:
@@ -68,8 +69,8 @@ def phrases(text: str) -> Iterator[Phrase]:
             results.append(phrase)
             taken.append(found.span())
     for found in _DURATION.finditer(text):
-        if free(found):
-            results.append(Phrase(*found.span(), months=_months(found)))
+        if free(found) and (length := _length(found)):
+            results.append(Phrase(*found.span(), months=length[0], weeks=length[1]))
             taken.append(found.span())
     for found in _RELATIVE.finditer(text):
         previous = found[0].startswith(("期初", "年初", "上"))
@@ -81,14 +82,19 @@ def phrases(text: str) -> Iterator[Phrase]:
     yield from sorted(results, key=lambda phrase: phrase.start)
 
 
-def _months(found: re.Match[str]) -> int:
+def _length(found: re.Match[str]) -> tuple[int, int | None] | None:
+    """Months, and the weeks where these are counted; None for a length that no statement has."""
     if found["count"]:
-        return _COUNTS[found["count"].lower()]
+        word = found["count"].lower()
+        count = _COUNTS[word] if word in _COUNTS else int(word)
+        if found["weeks"]:
+            return (round(count * 12 / 52), count) if 4 <= count <= 53 else None
+        return (count, None) if 1 <= count <= 12 else None
     if found["zh"]:
         if found["zh_month"]:
-            return int(found["zh_month"])
-        return {"年度": 12, "半年度": 6, "前三季度": 9}.get(found["zh"], 3)
-    return 3 if found["quarter"] else 12
+            return int(found["zh_month"]), None
+        return {"年度": 12, "半年度": 6, "前三季度": 9}.get(found["zh"], 3), None
+    return 3 if found["quarter"] else 12, None
 
 
 def _date_phrase(found: re.Match[str]) -> Phrase | None:
@@ -116,11 +122,12 @@ class ColumnTime:
     day: int | None = None
     year: int | None = None
     relative: int | None = None
+    weeks: int | None = None
 
     def with_phrase(self, phrase: Phrase) -> ColumnTime:
         """With what a phrase adds; what a lower heading line says replaces what an upper one said."""
         if phrase.months is not None:
-            return replace(self, months=phrase.months)
+            return replace(self, months=phrase.months, weeks=phrase.weeks)
         if phrase.month is not None:
             return replace(self, month=phrase.month, day=phrase.day, year=phrase.year or self.year)
         if phrase.relative is not None:
@@ -135,6 +142,7 @@ class ColumnTime:
             self.day if self.month is not None else default.day,
             self.year if self.year is not None else default.year,
             self.relative if self.relative is not None else default.relative,
+            self.weeks if self.months is not None else default.weeks,
         )
 
     @property
