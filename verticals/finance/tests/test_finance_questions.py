@@ -25,7 +25,7 @@ from doyen_finance.questions.linear import (
     scale_signs,
     units_in,
 )
-from doyen_finance.questions.model import Context
+from doyen_finance.questions.model import Context, Program
 from doyen_finance.questions.numbers import read_number, years_of
 from doyen_finance.questions.ranker import Ranker, fit_ranker
 from doyen_finance.questions.sources import read_contexts
@@ -207,6 +207,24 @@ def test_chooses_calculates_and_cites() -> None:
     assert [(c.row, c.column, c.text) for c in got.citations] == [(4, 1, "44.1"), (4, 2, "56.7")]
     assert got.citations[0].header.endswith("2019")
     json.dumps(got.as_dict())
+
+
+def test_numbers_that_print_their_scale_keep_it() -> None:
+    """Whatever the captions say: 5 million less 3 million are 2 million."""
+    grid = [
+        ["(In thousands)", "2019", "2018"],
+        ["Total sales", "$5 million", "$3 million"],
+        ["Costs", "1", "2"],
+    ]
+    context = Context(read_table(grid), ())
+    models = by_hand(WEIGHTS, {"difference": 0.0})
+    got = decide("What is the change in Total sales in 2019 from 2018?", context, models, Signals())
+    assert (got.answer, got.scale) == (("2",), "million")
+    assert got.steps[-1] == "= 2 million"
+    cells = context.table.rows[0].cells
+    assert answering.own_scale(Program("cell", ("$5 million",), (cells[1],))) == ""
+    assert answering.own_scale(Program("ratio", ("1.67",), (cells[1], cells[2]))) == ""
+    assert answering.own_scale(Program("cell", ("1",), (context.table.rows[1].cells[1],))) is None
 
 
 def test_refuses_below_the_threshold_and_says_why() -> None:

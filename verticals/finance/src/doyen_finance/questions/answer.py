@@ -36,6 +36,7 @@ _ABOUT_TABLES: Final = content(
     "primary main reason types type category categories statement department"
 )
 LEAST_FAMILY: Final = math.log(0.004)
+_SCALE_OF: Final = {3: "thousand", 6: "million", 9: "billion"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +103,22 @@ def choose(prepared: Prepared, context: Context, ranker: Ranker, scales: LinearM
     logs = scales.log_probabilities(scale_signs(prepared.question.text, context, program))
     if program.operation in ("change", "share"):
         scale, sure = "percent", 1.0
+    elif (unit := own_scale(program)) is not None:
+        scale, sure = unit, 1.0
     else:
         scale = max(logs, key=lambda name: logs[name])
         sure = math.exp(logs[scale])
     return Chosen(program, scale, totals[best] * sure)
+
+
+def own_scale(program: Program) -> str | None:
+    """The scale where the numbers print their own ("$5 million"); None where they do not and the context decides."""
+    exponents = {cell.number.exponent for cell in program.cells}
+    if program.operation in ("cell", "cells") and any(exponents):
+        return ""  # the answer is printed with it
+    if program.operation in ("difference", "sum", "average", "average_change") and any(exponents):
+        return _SCALE_OF[max(exponents)]
+    return "" if program.operation == "ratio" and any(exponents) else None
 
 
 def answer(text: str, context: Context, models: Models, selector: Selector) -> Answer:
