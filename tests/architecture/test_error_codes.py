@@ -23,6 +23,7 @@ PRIVATE = re.compile(r"RUN-9\d\d")
 _SUITE = {"shared/testkit/src/doyen_testkit/methods.py"}  # the methods' conformance suite expects them
 GUESTS = {
     **dict.fromkeys(("MOD-011", "MOD-012", "MOD-043", "MOD-045", "MOD-047"), _SUITE),
+    "DOC-018": {"verticals/finance/src/doyen_finance/evaluate/ixbrl.py"},
     "MOD-002": {"verticals/finance/src/doyen_finance/scans/read.py"},
     "MOD-032": {"verticals/legal/src/doyen_legal/risk/nli.py"},
     "RUN-008": {"shared/testkit/src/doyen_testkit/vertical.py"},
