@@ -255,6 +255,20 @@ def test_a_second_ledger_in_one_process_does_not_blind_the_first(tmp_path: Path)
     second.close()
 
 
+def test_work_that_another_batch_has_done_meanwhile_is_not_given_out_again(tmp_path: Path) -> None:
+    clock = Clock()
+    ledger = Ledger(f"sqlite:///{tmp_path}/l.db", lease_seconds=LEASE, max_attempts=2, clock=clock)
+    first, second = (ledger.submit(WORK, [[submission("a")]]) for _ in range(2))
+    assert ledger.claim(first, 0, "dies") is not None
+    clock.now += LEASE
+    claim = ledger.claim(second, 0, "w")
+    assert claim is not None
+    assert ledger.complete(claim, pack({}), 1.0)
+    assert ledger.claim(first, 0, "w") is None
+    assert ledger.progress(first).state == ledger.progress(second).state == "finished"
+    ledger.close()
+
+
 class AnyOrder(RuleBasedStateMachine):
     """Claims, successes, failures, crashes, sweeps, retries and cancellations in any order."""
 

@@ -619,11 +619,12 @@ class Ledger:
         )
 
     def _reuse(self, connection: Connection, now: float, where: Any) -> int:
-        """Settle queued items whose report exists."""
+        """Settle items whose report exists: queued ones, and those whose lease ran out while another batch did the work."""
+        lapsed = and_(item.c.state == "running", item.c.lease_until <= now)
         rows = connection.execute(
             select(item.c.batch_id, item.c.key, item.c.document_sha256)
             .join(result, result.c.key == item.c.key)
-            .where(where, item.c.state == "queued")
+            .where(where, or_(item.c.state == "queued", lapsed))
         ).all()
         self._settle(connection, now, rows, "done", "reuse", "done", **_NO_ERROR)
         return len(rows)
