@@ -29,6 +29,7 @@ from doyen_modeling.encoder import (
     load_encoder,
     load_tokenizer,
 )  # fmt: skip
+from doyen_modeling.low_rank import apply_change, encoder_change
 from doyen_schemas import DoyenError
 
 if TYPE_CHECKING:
@@ -235,18 +236,7 @@ def save_delta(model: PairClassifier, path: Path, rank: int, extra: dict[str, An
     """
     from safetensors.torch import save_file
 
-    base = load_encoder().state_dict()
-    tensors: dict[str, Tensor] = {}
-    for name, value in model.encoder.state_dict().items():
-        change = value.float() - base[name].float()
-        if not change.any():
-            continue
-        if change.ndim == 2:
-            u, s, v = torch.linalg.svd(change, full_matrices=False)
-            tensors[f"{name}.B"] = (u[:, :rank] * s[:rank].sqrt()).half().contiguous()
-            tensors[f"{name}.A"] = (s[:rank].sqrt()[:, None] * v[:rank]).half().contiguous()
-        else:
-            tensors[f"{name}.delta"] = change.half().contiguous()
+    tensors = encoder_change(model.encoder, rank)
     tensors |= {f"head.{name}": value.half() for name, value in model.head.state_dict().items()}
     weights, tokenizer = encoder_digests()
     config = {
@@ -289,16 +279,8 @@ def load_delta(path: Path) -> tuple[PairClassifier, dict[str, Any]]:
             f"but {encoder_digests()[0][:12]} is installed: digests must agree.",
             "Install the encoder version that the package pins.",
         )
-    parameters: dict[str, Tensor] = {
-        f"encoder.{name}": value for name, value in model.encoder.named_parameters()
-    }
+    apply_change(model.encoder, {key: value for key, value in tensors.items() if not key.startswith("head.")})
     with torch.no_grad():
-        for key, value in tensors.items():
-            name, _, part = key.rpartition(".")
-            if part == "B":
-                parameters[f"encoder.{name}"].add_(value.float() @ tensors[f"{name}.A"].float())
-            elif part == "delta":
-                parameters[f"encoder.{name}"].add_(value.float())
         model.head.weight.copy_(tensors["head.weight"].float())
         model.head.bias.copy_(tensors["head.bias"].float())
     model.requires_grad_(False)

@@ -27,3 +27,17 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     for row in rows:
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
     Console().print(table)
+
+
+def print_figures(result: Mapping[str, Any], indent: str = "") -> None:
+    """Print an evaluation's figures one a line, with the interval that ``ci95`` has of each."""
+    intervals = result.get("ci95") or {}
+    for name, value in result.items():
+        if name == "ci95":
+            continue
+        if isinstance(value, dict):
+            typer.echo(f"{indent}{name}")
+            print_figures(value, indent + "  ")
+        else:
+            bounds = intervals.get(name)
+            typer.echo(f"{indent}{name:20} {value}" + (f"  ({bounds[0]} to {bounds[1]})" if bounds else ""))

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from doyen_runtime.commands.output import print_figures
+
 
 class Protocol(StrEnum):
     """The benchmarks that the vertical is measured by; ``doyen_finance.evaluate`` has a module for each."""
@@ -56,17 +58,4 @@ def evaluate(
     if as_json:
         typer.echo(json.dumps(result))
     else:
-        _print(result, "")
-
-
-def _print(result: dict[str, Any], indent: str) -> None:
-    intervals = result.get("ci95", {})
-    for name, value in result.items():
-        if name == "ci95":
-            continue
-        if isinstance(value, dict):
-            typer.echo(f"{indent}{name}")
-            _print(value, indent + "  ")
-        else:
-            bounds = intervals.get(name)
-            typer.echo(f"{indent}{name:20} {value}" + (f"  ({bounds[0]} to {bounds[1]})" if bounds else ""))
+        print_figures(result)

@@ -24,6 +24,7 @@ from doyen_finance.questions.candidates import FAMILIES
 from doyen_finance.questions.features import Signals
 from doyen_finance.questions.model import Context
 from doyen_modeling.encoder import ENCODER_WIDTH, encoder_digests, load_encoder, load_tokenizer
+from doyen_modeling.low_rank import apply_change, encoder_change
 from doyen_schemas import DoyenError
 
 if TYPE_CHECKING:
@@ -348,32 +349,17 @@ def average(models: Sequence[Selector]) -> Selector:
 
 def delta(model: Selector, rank: int) -> dict[str, Tensor]:
     """What ships, in fp16: for each changed matrix its best rank-``rank`` factors B and A, changed vectors, the heads."""
-    base = load_encoder().state_dict()
-    tensors: dict[str, Tensor] = {}
-    for name, value in model.encoder.state_dict().items():
-        change = value.float() - base[name].float()
-        if not change.any():
-            continue
-        if change.ndim == 2:
-            u, s, v = torch.linalg.svd(change, full_matrices=False)
-            tensors[f"{name}.B"] = (u[:, :rank] * s[:rank].sqrt()).half().contiguous()
-            tensors[f"{name}.A"] = (s[:rank].sqrt()[:, None] * v[:rank]).half().contiguous()
-        else:
-            tensors[f"{name}.delta"] = change.half().contiguous()
+    tensors = encoder_change(model.encoder, rank)
     return tensors | {f"heads.{name}": value.half() for name, value in model.heads.state_dict().items()}
 
 
 def from_tensors(tensors: dict[str, Tensor]) -> Selector:
     """The selector that ``delta`` took apart."""
     model = Selector()
-    parameters = dict(model.encoder.named_parameters())
+    apply_change(
+        model.encoder, {key: value for key, value in tensors.items() if not key.startswith("heads.")}
+    )
     with torch.no_grad():
-        for key, value in tensors.items():
-            name, _, part = key.rpartition(".")
-            if part == "B":
-                parameters[name].add_(value.float() @ tensors[f"{name}.A"].float())
-            elif part == "delta":
-                parameters[name].add_(value.float())
         model.heads.load_state_dict(
             {key.removeprefix("heads."): v.float() for key, v in tensors.items() if key.startswith("heads.")}
         )

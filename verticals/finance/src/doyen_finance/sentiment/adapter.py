@@ -1,42 +1,29 @@
-"""The tuned encoder on disk: its change to the pinned encoder cut to low rank, and the heads, in fp16.
-
-Full fine-tuning trains faster on a CPU than LoRA's many small products; the best rank-r factors of each matrix's
-change (truncated SVD) have the same form as a LoRA (Hu et al. 2021, arXiv:2106.09685).
-"""
+"""The tuned encoder on disk: its change to the pinned encoder cut to low rank, and the heads, in fp16."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 
 from doyen_finance.sentiment.model import SentimentModel
-from doyen_modeling.encoder import encoder_digests, load_encoder
+from doyen_modeling.encoder import encoder_digests
+from doyen_modeling.low_rank import apply_change, encoder_change
 from doyen_schemas import DoyenError
+
+_ENCODER: Final = "encoder."
 
 
 def low_rank(model: SentimentModel, rank: int) -> dict[str, Tensor]:
     """The tensors to ship: ``NAME.A`` and ``NAME.B`` of matrices, ``NAME.delta`` of vectors, the heads whole."""
-    base = load_encoder().state_dict()
-    tensors: dict[str, Tensor] = {}
-    for name, value in model.state_dict().items():
-        part = name.removeprefix("encoder.")
-        if part == name:
-            tensors[name] = value.half().contiguous()
-            continue
-        change = value.float() - base[part].float()
-        if not change.any():
-            continue
-        if change.ndim == 2:
-            u, s, v = torch.linalg.svd(change, full_matrices=False)
-            root = s[:rank].sqrt()
-            tensors[f"{name}.B"] = (u[:, :rank] * root).half().contiguous()
-            tensors[f"{name}.A"] = (root[:, None] * v[:rank]).half().contiguous()
-        else:
-            tensors[f"{name}.delta"] = change.half().contiguous()
-    return tensors
+    heads = {
+        name: value.half().contiguous()
+        for name, value in model.state_dict().items()
+        if not name.startswith(_ENCODER)
+    }
+    return heads | {f"{_ENCODER}{name}": value for name, value in encoder_change(model.encoder, rank).items()}
 
 
 def restore(tensors: dict[str, Tensor]) -> SentimentModel:
@@ -44,17 +31,15 @@ def restore(tensors: dict[str, Tensor]) -> SentimentModel:
     model = SentimentModel()
     parameters = dict(model.named_parameters())
     heads = {name for name in parameters if not name.startswith("encoder.")}
+    apply_change(
+        model.encoder, {k.removeprefix(_ENCODER): v for k, v in tensors.items() if k.startswith(_ENCODER)}
+    )
     with torch.no_grad():
         for key, value in tensors.items():
-            name, _, part = key.rpartition(".")
             if key in heads:
                 parameters[key].copy_(value.float())
                 heads.discard(key)
-            elif part == "B":
-                parameters[name].add_(value.float() @ tensors[f"{name}.A"].float())
-            elif part == "delta":
-                parameters[name].add_(value.float())
-            elif part != "A":
+            elif not key.startswith(_ENCODER):
                 raise ValueError(f"unexpected tensor {key}")
     if heads:
         raise ValueError(f"tensors {sorted(heads)[:3]} are missing")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from doyen_runtime.commands.output import print_figures
 from doyen_schemas import DoyenError
 
 
@@ -63,17 +64,4 @@ def evaluate(
     if as_json:
         typer.echo(json.dumps(result))
     else:
-        _print(result, "")
-
-
-def _print(result: dict[str, Any], indent: str) -> None:
-    intervals = result.get("ci95", {})
-    for name, value in result.items():
-        if name == "ci95":
-            continue
-        if isinstance(value, dict):
-            typer.echo(f"{indent}{name}")
-            _print(value, indent + "  ")
-        else:
-            bounds = intervals.get(name)
-            typer.echo(f"{indent}{name:20} {value}" + (f"  ({bounds[0]} to {bounds[1]})" if bounds else ""))
+        print_figures(result)
